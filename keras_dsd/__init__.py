@@ -1,0 +1,22 @@
+"""Dense-Sparse-Dense and dynamic sparse training for Keras 3, in plain `model.fit`."""
+
+from keras_dsd import distributions, masks, patterns, phases, schedules
+from keras_dsd._version import __version__
+from keras_dsd.callback import DSDCallback
+from keras_dsd.prunable import Prunable
+from keras_dsd.report import sparsity_report
+from keras_dsd.wrapping import make_prunable, strip
+
+__all__ = [
+    "DSDCallback",
+    "Prunable",
+    "__version__",
+    "distributions",
+    "make_prunable",
+    "masks",
+    "patterns",
+    "phases",
+    "schedules",
+    "sparsity_report",
+    "strip",
+]

@@ -1,0 +1,61 @@
+"""Checks of arguments: each returns the value in its one form, or says what it got.
+
+Every public function calls these before it changes anything, so all messages have
+one shape: what was expected, then `Received: name=value`.
+"""
+
+import math
+import numbers
+
+
+def sparsity(value, name="sparsity"):
+    """Returns `value` if it is a fraction of weights in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number in [0, 1), the fraction of weights that are "
+            f"zero. Received: {name}={value!r}"
+        )
+    if not 0 <= float(value) < 1:  # False for NaN too
+        raise ValueError(
+            f"`{name}` must be a number in [0, 1), the fraction of weights that are "
+            f"zero. Received: {name}={value!r}"
+        )
+    return value
+
+
+def integer(value, name, *, at_least):
+    """Returns `value` as an int if it is a whole number >= `at_least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"`{name}` must be an integer, {at_least} or more. "
+            f"Received: {name}={value!r}"
+        )
+    if value < at_least:
+        raise ValueError(
+            f"`{name}` must be an integer, {at_least} or more. "
+            f"Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def positive(value, name):
+    """Returns `value` if it is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
+        )
+    if not (math.isfinite(value) and float(value) > 0):
+        raise ValueError(
+            f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
+        )
+    return value
+
+
+def known(value, name, choices):
+    """Returns `choices[value]`, or lists the names that there are."""
+    if not isinstance(value, str) or value not in choices:
+        error = ValueError if isinstance(value, str) else TypeError
+        raise error(
+            f"Unknown `{name}`. Known: {sorted(choices)}. Received: {name}={value!r}"
+        )
+    return choices[value]

@@ -1,0 +1,81 @@
+"""The private names of Keras this package needs: each stands here alone, with its reason.
+
+Everything else in the package uses public Keras API. Knows Keras's layers, nothing of
+masks or phases.
+"""
+
+import contextlib
+
+import keras
+from keras.src.backend import AutocastScope
+
+
+def sublayers(layer):
+    """Returns `layer` and every layer below it, each once, parents first.
+
+    Private because the public `layers` exists on models only, and a block written as a
+    `keras.layers.Layer` has sublayers too.
+    """
+    return layer._flatten_layers()
+
+
+def children(layer):
+    """Returns the layers that `layer` owns directly (private for the same reason)."""
+    return list(layer._layers)
+
+
+@contextlib.contextmanager
+def _unlocked(layer):
+    # Keras locks the tracker of a built layer, and unlocks it itself for `quantize`
+    # and `enable_lora`; there is no public way to add a child to a built layer.
+    tracker = layer._tracker
+    was_locked = tracker.locked
+    tracker.unlock()
+    try:
+        yield tracker
+    finally:
+        if was_locked:
+            tracker.lock()
+
+
+def attach(layer, name, child):
+    """Makes `child` an attribute and a tracked sublayer of a possibly built layer."""
+    with _unlocked(layer):
+        setattr(layer, name, child)
+
+
+def detach(layer, name):
+    """Takes back what `attach` did, in every backend's bookkeeping."""
+    with _unlocked(layer) as tracker:
+        tracker.untrack(getattr(layer, name))
+        delattr(layer, name)
+    refresh(layer)
+
+
+def refresh(layer):
+    """Tells torch that a layer's variables changed after it was built.
+
+    `torch.nn.Module` lists parameters by itself; Keras fills that list when a layer is
+    built and has no public call to fill it again.
+    """
+    if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):
+        layer._track_variables()
+
+
+def no_autocast():
+    """Returns a scope in which variables read in their own dtype.
+
+    Under mixed precision a variable's public `value` is already cast to the compute
+    dtype of the layer that happens to be running; a mask must be laid over the weight
+    as it is stored, so that sublayers with another dtype read it right.
+    """
+    return AutocastScope(None)
+
+
+def learning_rate_source(optimizer):
+    """Returns the optimizer's variable, schedule or callable, whichever it holds.
+
+    The public `learning_rate` gives a schedule's current value, and `get_config` a
+    copy; a schedule that is put back after training must be the very object.
+    """
+    return optimizer._learning_rate

@@ -1,0 +1,32 @@
+"""The one backend that runs: all that differs between TensorFlow, JAX and PyTorch.
+
+Nothing else in the package imports any of the three, and this imports one of them only.
+"""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from keras_dsd.backend.tensorflow import (
+        compiled_update,
+        gradients_wanted,
+        new_train_function,
+    )
+elif keras.backend.backend() == "jax":
+    from keras_dsd.backend.jax import (
+        compiled_update,
+        gradients_wanted,
+        new_train_function,
+    )
+elif keras.backend.backend() == "torch":
+    from keras_dsd.backend.torch import (
+        compiled_update,
+        gradients_wanted,
+        new_train_function,
+    )
+else:
+    raise ImportError(
+        "keras_dsd trains on the TensorFlow, JAX and PyTorch backends of Keras. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+    )
+
+__all__ = ["compiled_update", "gradients_wanted", "new_train_function"]

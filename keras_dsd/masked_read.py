@@ -1,0 +1,165 @@
+"""How a pruned weight takes part in a training step without the step knowing.
+
+Four small things, all in force during sparse phases only:
+
+- `masked_read(weight, mask)`: an identity whose gradient is zero where the mask is.
+- `MaskedReads`: a scope in which a layer reads its weights that way.
+- `KeepZeros` and `MaskedRegularizer`: what stands in for a weight's constraint and
+  regularizer, so that nothing outside of the layer's call moves a pruned weight.
+
+Knows variables and masks; knows no layer, model or phase.
+"""
+
+import weakref
+
+import keras
+from keras import ops
+
+from keras_dsd import _keras
+
+
+@ops.custom_gradient
+def masked_read(weight, mask):
+    """Returns `weight` as it is; its gradient is zero where `mask` is False.
+
+    The value needs no mask: a pruned weight is 0.0 in the variable itself, and reading
+    it unchanged saves one multiplication of the whole weight in each step.
+    """
+
+    def grad(*args, upstream=None):
+        upstream = args[0] if upstream is None else upstream
+        return _masked(upstream, mask), None
+
+    return weight, grad
+
+
+def _masked(value, mask):
+    return ops.where(mask, value, ops.zeros((), dtype=value.dtype))
+
+
+class MaskedReads(keras.StatelessScope):
+    """A scope in which some variables read as `masked_read`; all else is untouched.
+
+    `keras.StatelessScope` is Keras's public way to say what a variable reads as. Here
+    it changes nothing but that: writes and losses go where they would have gone
+    without it, and the scope around it (JAX always has one) answers for all other
+    variables.
+
+    Args:
+        masks: list of (weight variable, mask variable).
+    """
+
+    def __init__(self, masks):
+        super().__init__(initialize_variables=False)
+        self._masks = {id(weight): (weight, mask) for weight, mask in masks}
+        self._views = {}
+        # In the enclosing graph, once: a view made at the first read could belong to
+        # the body of a loop and be read outside of it.
+        with _keras.no_autocast():
+            for weight, mask in masks:
+                self._view(weight, mask)
+
+    def _view(self, weight, mask):
+        if isinstance(weight.constraint, KeepZeros):
+            weight.constraint.saw(mask.value)
+        self._views[id(weight)] = masked_read(
+            ops.convert_to_tensor(weight), ops.convert_to_tensor(mask)
+        )
+
+    def __enter__(self):
+        super().__enter__()
+        outer = self.original_scope
+        if outer is None:
+            self.collect_losses = True  # `Prunable.call` hands them on
+        else:
+            self.collect_losses = outer.collect_losses
+            self.losses = outer.losses
+        return self
+
+    def get_current_value(self, variable):
+        """Returns the view of a masked weight, else what the scope around says."""
+        view = self._views.get(id(variable))
+        if view is None and self.original_scope is not None:
+            return self.original_scope.get_current_value(variable)
+        return view
+
+    def add_update(self, update):
+        """Writes to the variable, or to the scope around."""
+        variable, value = update
+        self.__exit__()
+        try:
+            variable.assign(value)
+            if id(variable) in self._masks:  # a layer that writes its own weight
+                with _keras.no_autocast():
+                    self._view(*self._masks[id(variable)])
+        finally:
+            self.__enter__()
+
+
+class KeepZeros:
+    """A constraint: the weight's own, then zero where the mask is.
+
+    Keras calls a variable's constraint after the optimizer's update and after the
+    moving average has overwritten the weight, so this is the last word on the weight in
+    each step. Gradients being masked, most optimizers keep zeros by themselves; this
+    holds under those that mix entries (Muon), under constraints that move zeros, and
+    for gradients that reach a weight outside of its layer's call.
+
+    Args:
+        constraint: the weight's own constraint, or `None`.
+        mask: the mask variable.
+        average: the optimizer's moving average of the weight, or `None`. It is masked
+            too, since Keras copies it to the weight at the end of `fit`.
+    """
+
+    def __init__(self, constraint, mask, average=None):
+        self.constraint = constraint
+        self.mask = mask
+        self.average = average
+        self._seen = None
+
+    def saw(self, mask):
+        """Remembers the mask as the step that is being traced sees it.
+
+        On JAX an optimizer runs in a scope that holds the trainable and the optimizer's
+        variables only. The mask that the layer's call has read belongs to the same
+        trace, so it is kept from the call to the update, weakly: it ends with its
+        trace.
+        """
+        if keras.backend.backend() == "jax":
+            self._seen = weakref.ref(mask)
+
+    def _mask_now(self):
+        if self._seen is None:
+            return ops.convert_to_tensor(self.mask)
+        mask = self._seen()
+        if mask is None:
+            raise RuntimeError(
+                "On JAX the gradients of a pruned model and the optimizer's update "
+                "must be computed in one compiled function, as `fit` does. Received: "
+                f"an update of {self.mask.path} outside of the function in which its "
+                "layer was called."
+            )
+        return mask
+
+    def __call__(self, weight):
+        value = weight if self.constraint is None else self.constraint(weight)
+        mask = self._mask_now()
+        if self.average is not None:
+            self.average.assign(_masked(ops.convert_to_tensor(self.average), mask))
+        return _masked(ops.convert_to_tensor(value), mask)
+
+
+class MaskedRegularizer:
+    """A regularizer that reads its weight masked, so that its gradient is masked too.
+
+    Keras calls regularizers outside of the layer's call, on the variable itself.
+    """
+
+    def __init__(self, regularizer, mask):
+        self.regularizer = regularizer
+        self.mask = mask
+
+    def __call__(self, weight):
+        mask = ops.convert_to_tensor(self.mask)
+        return self.regularizer(masked_read(ops.convert_to_tensor(weight), mask))

@@ -1,0 +1,129 @@
+"""An optimizer's per-weight state, and what it holds for a weight it has not yet met.
+
+When a weight is pruned its slots (momenta, accumulators, moving average) must become
+those of a new weight, and new is not always zero: Adagrad and Ftrl start at 0.1, and
+ScheduleFreeAdamW with the weight itself. So a small twin of the optimizer is built on
+one-element weights of the same paths, and asked. Knows optimizers; knows no masks.
+"""
+
+import collections
+import contextlib
+import dataclasses
+
+import keras
+import numpy as np
+
+# What the twin's weights hold. A slot that starts like this starts as the weight. It is
+# exact in bfloat16, and no optimizer's constant.
+_WEIGHT = 0.6171875
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slot:
+    """One variable of an optimizer, of the shape of one weight.
+
+    Args:
+        variable: the optimizer's variable.
+        fresh: its value in a new optimizer, or `None` where it starts as the weight.
+        is_average: whether it is the moving average of the weight (`use_ema`).
+    """
+
+    variable: keras.Variable
+    fresh: float | None
+    is_average: bool
+
+
+def leaves(optimizer):
+    """Returns the optimizers that own slots.
+
+    That is the optimizer itself, or those within a `LossScaleOptimizer` or a
+    `MultiOptimizer`.
+    """
+    if hasattr(optimizer, "inner_optimizer"):
+        return leaves(optimizer.inner_optimizer)
+    if hasattr(optimizer, "optimizers"):
+        return [leaf for inner in optimizer.optimizers for leaf in leaves(inner)]
+    return [optimizer]
+
+
+def accumulation(optimizer):
+    """Returns over how many batches the optimizer gathers gradients for one step."""
+    return max(leaf.gradient_accumulation_steps or 1 for leaf in leaves(optimizer))
+
+
+def find(optimizer, weights):
+    """Returns, for each weight, the list of its `Slot`s.
+
+    Statistics that are not per weight (Adafactor's rows and columns) are not slots:
+    setting them back would change the step of the weights that survive.
+
+    Args:
+        optimizer: a built `keras.optimizers.Optimizer`.
+        weights: list of variables it trains.
+
+    Raises:
+        ValueError: the optimizer can't be made anew from its own config.
+    """
+    slots = [[] for _ in weights]
+    for leaf in leaves(optimizer):
+        by_name = collections.defaultdict(list)
+        for variable in leaf.variables:
+            by_name[variable.name].append(variable)
+        twins = {}
+        for number, weight in enumerate(weights):
+            named = _named_after(weight, by_name)
+            if not named:
+                continue  # another leaf's weight
+            # Weights whose slots have the same names have the same kinds of slots.
+            kind = (frozenset(named), weight.dtype, len(weight.shape))
+            if kind not in twins:
+                twins[kind] = _fresh_values(leaf, weight)
+            for name, fresh in twins[kind].items():
+                # Two weights may share a path: then so do their slots, in order.
+                slots[number].append(
+                    Slot(named[name].pop(0), fresh, is_average=name == "average")
+                )
+    return slots
+
+
+def _named_after(weight, by_name):
+    """Returns {slot name: [variables]} of those named after `weight`, of its shape."""
+    prefix = weight.path.replace("/", "_") + "_"
+    return {
+        name.removeprefix(prefix): variables
+        for name, variables in by_name.items()
+        if name.startswith(prefix)
+        and variables
+        and tuple(variables[0].shape) == tuple(weight.shape)
+    }
+
+
+def _fresh_values(leaf, weight):
+    """Returns {slot name: fresh value} of a new `leaf` for a weight like `weight`."""
+    try:
+        twin = type(leaf).from_config(leaf.get_config())
+    except Exception as error:
+        raise ValueError(
+            "Pruning sets the optimizer's slots of a pruned weight back, and learns "
+            "from a second optimizer, made by `from_config(get_config())`, what they "
+            f"start with; that failed ({error}). Received: optimizer={leaf!r}"
+        ) from error
+    twin.build([_one_element_like(weight)])
+    prefix = weight.path.replace("/", "_") + "_"
+    fresh = {}
+    for variable in twin.variables:
+        if variable.name.startswith(prefix) and variable.shape == (1,) * len(weight.shape):
+            value = float(np.ravel(keras.ops.convert_to_numpy(variable))[0])
+            name = variable.name.removeprefix(prefix)
+            fresh[name] = None if value == _WEIGHT else value
+    return fresh
+
+
+def _one_element_like(weight):
+    *scopes, name = weight.path.split("/")
+    with contextlib.ExitStack() as stack:
+        for scope in scopes:
+            stack.enter_context(keras.name_scope(scope))
+        return keras.Variable(
+            np.full((1,) * len(weight.shape), _WEIGHT), dtype=weight.dtype, name=name
+        )

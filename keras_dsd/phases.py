@@ -1,0 +1,316 @@
+"""Phases: what a training run does when, as a list of small frozen values.
+
+A phase says what holds for some epochs (`timeline` finds the phase of an epoch). Knows
+numbers, schedules and names; knows no model, no optimizer, no mask.
+"""
+
+import dataclasses
+import math
+
+import keras
+
+from keras_dsd import _checks, counts, distributions, patterns, schedules
+
+RESTORES = ("random", "rewind", "zero")
+
+
+def _serializable(cls):
+    return keras.saving.register_keras_serializable(package="keras_dsd")(cls)
+
+
+class _Config:
+    """Lets a frozen dataclass be saved: its fields are its config."""
+
+    def get_config(self):
+        """Returns the arguments of the constructor, as Keras stores them."""
+        return {
+            field.name: keras.saving.serialize_keras_object(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the object that `get_config` described."""
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+@_serializable
+@dataclasses.dataclass(frozen=True)
+class Plateau(_Config):
+    """Ends a phase before its `epochs` are over, once a metric no longer improves.
+
+    Works as `keras.callbacks.EarlyStopping` does, within one phase: each phase starts
+    to count anew. While a sparsity schedule still runs, nothing is counted. When a
+    phase ends early the following ones come earlier, and `fit` ends with the last.
+
+    Args:
+        monitor: a key of the epoch's logs. Defaults to `"val_loss"`.
+        patience: epochs without improvement after which the phase ends, 1 or more.
+            Defaults to 3.
+        min_delta: how much better, as an absolute value, counts as improvement.
+            Defaults to 0.
+        mode: `"min"`, `"max"` or `"auto"`: a name that ends in acc, accuracy, auc,
+            precision, recall or score is to grow, any other to shrink. Defaults to
+            `"auto"`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> phases.Dense(epochs=50, until=phases.Plateau("val_accuracy")).until.patience
+    3
+    """
+
+    monitor: str = "val_loss"
+    patience: int = 3
+    min_delta: float = 0.0
+    mode: str = "auto"
+
+    def __post_init__(self):
+        if not isinstance(self.monitor, str):
+            raise TypeError(
+                "`monitor` must be a key of the logs, a string. "
+                f"Received: monitor={self.monitor!r}"
+            )
+        _checks.integer(self.patience, "patience", at_least=1)
+        if self.min_delta != 0:
+            _checks.positive(self.min_delta, "min_delta")
+        _checks.known(self.mode, "mode", dict.fromkeys(("auto", "max", "min")))
+
+    def improves(self, value, best):
+        """Returns whether `value` is better than `best` (NaN: there is none yet)."""
+        if math.isnan(best):
+            return not math.isnan(value)
+        if self._grows():
+            return value > best + self.min_delta
+        return value < best - self.min_delta
+
+    def _grows(self):
+        names = ("acc", "accuracy", "auc", "precision", "recall", "score")
+        if self.mode == "auto":
+            return self.monitor.lower().endswith(names)
+        return self.mode == "max"
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase(_Config):
+    """What all phases share: how long, at what learning rate, until when."""
+
+    epochs: int
+    _: dataclasses.KW_ONLY
+    lr_factor: float | None = None
+    until: Plateau | None = None
+
+    def __post_init__(self):
+        _checks.integer(self.epochs, "epochs", at_least=1)
+        if self.lr_factor is not None:
+            _checks.positive(self.lr_factor, "lr_factor")
+        if self.until is not None and not isinstance(self.until, Plateau):
+            raise TypeError(
+                "`until` must be a `phases.Plateau` or None. "
+                f"Received: until={self.until!r}"
+            )
+
+
+@_serializable
+@dataclasses.dataclass(frozen=True)
+class Dense(Phase):
+    """Ordinary training, bit for bit what it would be without this library.
+
+    The first D of DSD (Han et al. 2017, arXiv:1607.04381).
+
+    Args:
+        epochs: how long; with `until`, at most.
+        lr_factor: the learning rate, as a multiple of the one that the optimizer had
+            when training began. Defaults to `None`: leave the rate alone.
+        until: a `Plateau` that ends the phase early. Defaults to `None`.
+
+    Raises:
+        TypeError, ValueError: `epochs` is not an integer of 1 or more, or another
+            argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> phases.Dense(epochs=10).epochs
+    10
+    """
+
+
+@_serializable
+@dataclasses.dataclass(frozen=True)
+class Sparse(Phase):
+    """Training of the largest weights only; the others are zero and stay zero.
+
+    The S of DSD. The masks are chosen by magnitude when the phase begins and, with the
+    default schedule, stay as they are. No gradient reaches a pruned weight.
+
+    Args:
+        epochs: how long; with `until`, at most.
+        sparsity: fraction of weights that are zero, in [0, 1). A tensor of n weights
+            gets floor(sparsity * n) zeros. Han et al. find 0.25 to 0.5 good. May be
+            left out where an N:M `pattern` says it.
+        distribution: how layers share it: `"uniform"`, `"er"`, `"erk"`, `"global"`, a
+            dict {regex on the weight's path: sparsity} or a callable (see
+            `distributions`). Defaults to `"uniform"`.
+        schedule: sparsity over time: `"one_shot"`, `"cubic"`, `"linear"`, `"cosine"`,
+            `"constant"`, or a callable of the time since the phase began (see
+            `schedules`). A named ramp starts from the sparsity of the phase before and
+            ends after three quarters of this one. Defaults to `"one_shot"`.
+        pattern: which weights live or die together: `"unstructured"`, `"2:4"`,
+            `"4x4"`, or one of `patterns`. Defaults to `None`, unstructured.
+        update_every: optimizer steps between two updates of the masks, and then the
+            unit of the schedule's time. Defaults to `None`: once an epoch, time in
+            epochs. Only for a schedule that changes.
+        lr_factor: as for `Dense`. Defaults to `None`.
+        until: as for `Dense`. Defaults to `None`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said, or two contradict each other.
+
+    >>> from keras_dsd import phases
+    >>> phases.Sparse(epochs=10, sparsity=0.3).schedule
+    'one_shot'
+    >>> phases.Sparse(epochs=10, pattern="2:4").sparsity
+    0.5
+    """
+
+    sparsity: float | None = None
+    distribution: object = "uniform"
+    schedule: object = "one_shot"
+    pattern: object = None
+    update_every: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        pattern = patterns.get(self.pattern)
+        object.__setattr__(self, "pattern", pattern)
+        distributions.get(self.distribution)
+        if not callable(self.schedule):
+            schedules.named(self.schedule)
+        if pattern.sparsity is not None:
+            self._check_fixed(pattern)
+        elif self.sparsity is None:
+            raise ValueError(
+                "`sparsity` is missing: give the fraction of weights that are to be "
+                "zero, a number in [0, 1). Received: sparsity=None"
+            )
+        else:
+            _checks.sparsity(self.sparsity)
+        final = getattr(self.schedule, "final", self.sparsity)
+        if final != self.sparsity:
+            raise ValueError(
+                "The schedule must end at `sparsity`. "
+                f"Received: sparsity={self.sparsity!r}, schedule={self.schedule!r}"
+            )
+        if self.update_every is not None:
+            _checks.integer(self.update_every, "update_every", at_least=1)
+            if self.is_static:
+                raise ValueError(
+                    "`update_every` has no effect where the sparsity does not change. "
+                    f"Received: update_every={self.update_every!r}, "
+                    f"schedule={self.schedule!r}"
+                )
+
+    def _check_fixed(self, pattern):
+        if self.sparsity is None:
+            object.__setattr__(self, "sparsity", float(pattern.sparsity))
+        elif counts.as_fraction(_checks.sparsity(self.sparsity)) != pattern.sparsity:
+            raise ValueError(
+                f"{pattern} is a sparsity of {float(pattern.sparsity)}; leave "
+                f"`sparsity` out. Received: sparsity={self.sparsity!r}"
+            )
+        if self.schedule != "one_shot" or self.distribution != "uniform":
+            raise ValueError(
+                f"{pattern} fixes the sparsity of every layer from its start, so "
+                '`schedule` must be "one_shot" and `distribution` "uniform". Received: '
+                f"schedule={self.schedule!r}, distribution={self.distribution!r}"
+            )
+
+    @property
+    def is_static(self):
+        """Whether the sparsity is the same from the phase's first step to its last."""
+        return self.schedule in ("one_shot", "constant") or isinstance(
+            self.schedule, schedules.Constant
+        )
+
+    def schedule_over(self, initial, steps):
+        """Returns the schedule, a callable of the time since the phase began.
+
+        Args:
+            initial: the sparsity of the phase before.
+            steps: optimizer steps in an epoch; not used without `update_every`.
+        """
+        if callable(self.schedule):
+            return self.schedule
+        if self.is_static:
+            return schedules.Constant(self.sparsity)
+        every = self.update_every or 1
+        length = self.epochs * (steps if self.update_every else 1)
+        # The last quarter trains at the final sparsity; however few updates there are,
+        # the last of them reaches it.
+        end = min(length * 3 // 4, (length - 1) // every * every)
+        return schedules.named(self.schedule)(self.sparsity, initial=initial, end=end)
+
+
+@_serializable
+@dataclasses.dataclass(frozen=True)
+class Redense(Phase):
+    """Training of all weights again: the masks come off, the survivors stay as they are.
+
+    The second D of DSD: the weights come back at zero and train together with the
+    survivors at a tenth of the learning rate.
+
+    Args:
+        epochs: how long; with `until`, at most.
+        restore: what a weight that was pruned comes back with: `"zero"`; `"rewind"`,
+            the value with which it was pruned (costs memory of one copy of the
+            weights from the start); or `"random"`, a draw from Keras's default for
+            kernels, Glorot uniform. Defaults to `"zero"`, as in the paper.
+        lr_factor: as for `Dense`. Defaults to 0.1, as in the paper.
+        until: as for `Dense`. Defaults to `None`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> phases.Redense(epochs=10).lr_factor
+    0.1
+    """
+
+    restore: str = "zero"
+    lr_factor: float | None = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        _checks.known(self.restore, "restore", dict.fromkeys(RESTORES))
+
+
+def dsd(epochs, sparsity=0.3, cycles=1):
+    """Returns the phases of DSD, or with more cycles DSDSD...
+
+    Equal parts, the dense phase taking what is left over. Every `Redense` trains at a
+    tenth of the rate before it, and keeps that rate for the sparse phase after it.
+
+    Args:
+        epochs: all epochs together, at least 2 * cycles + 1.
+        sparsity: of the sparse phases, in [0, 1). Defaults to 0.3.
+        cycles: how often sparse and dense again. Defaults to 1.
+
+    Returns:
+        A list of phases for `DSDCallback`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> [type(phase).__name__ for phase in phases.dsd(epochs=30)]
+    ['Dense', 'Sparse', 'Redense']
+    """
+    cycles = _checks.integer(cycles, "cycles", at_least=1)
+    epochs = _checks.integer(epochs, "epochs", at_least=2 * cycles + 1)
+    _checks.sparsity(sparsity)
+    part = epochs // (2 * cycles + 1)
+    result = [Dense(epochs - 2 * cycles * part)]
+    for cycle in range(1, cycles + 1):
+        result.append(Sparse(part, sparsity=sparsity))
+        result.append(Redense(part, lr_factor=float(f"1e-{cycle}")))
+    return result

@@ -1,0 +1,67 @@
+"""Where a training run stands among its phases, as one small vector of integers.
+
+Each prunable layer saves a copy with its masks, so that a run that was killed and
+started again finds its phase, its plateau and its first learning rates in the weights
+themselves, whatever restored them. Knows numbers only.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+RATES = 8  # how many inner optimizers of a MultiOptimizer are remembered
+
+
+@dataclasses.dataclass
+class Position:
+    """Where a run stands. All epochs are numbers as `fit` counts them, from 0.
+
+    Args:
+        phase: index of the phase, -1 before any.
+        start: the epoch with which the phase began.
+        epoch: the epoch that is running or ran last.
+        time: when masks were last updated, in the unit of the phase's schedule; -1: not
+            yet in this phase.
+        steps: batches in an epoch, 0 as long as they are not known.
+        wait: epochs without improvement (phases with `until`).
+        over: 1 when the phase has been ended by its plateau.
+        finished: 1 when `fit` has come to its end.
+        in_force: 1 while masks are in force.
+        best: best value of the monitored metric in the phase.
+        rates: learning rate of each (inner) optimizer when training began.
+    """
+
+    phase: int = -1
+    start: int = 0
+    epoch: int = 0
+    time: int = -1
+    steps: int = 0
+    wait: int = 0
+    over: int = 0
+    finished: int = 0
+    in_force: int = 0
+    best: float = math.nan
+    rates: tuple = (math.nan,) * RATES
+
+    INTEGERS = 9
+    SIZE = INTEGERS + 1 + RATES
+
+    def to_array(self):
+        """Returns an int32 array of shape (SIZE,); floats by their float32 bits.
+
+        >>> Position.from_array(Position(phase=2, best=0.5).to_array()).phase
+        2
+        """
+        values = dataclasses.astuple(self)
+        integers = np.array(values[: self.INTEGERS], np.int32)
+        floats = np.array([self.best, *self.rates], np.float32)
+        return np.concatenate([integers, floats.view(np.int32)])
+
+    @classmethod
+    def from_array(cls, array):
+        """Returns the position that `to_array` wrote."""
+        array = np.asarray(array, np.int32)
+        best, *rates = array[cls.INTEGERS :].view(np.float32).tolist()
+        integers = array[: cls.INTEGERS].tolist()
+        return cls(*integers, best=best, rates=tuple(rates))

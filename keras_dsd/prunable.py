@@ -1,0 +1,266 @@
+"""`Prunable(layer)`: a layer whose weights can be masked while it trains.
+
+The layer is made prunable in place, as `torch.nn.utils.parametrize` does: the object,
+its name, its weights and their paths stay, only its class becomes one that is both
+`Prunable` and what it was. So nothing of the model around it has to be rebuilt, and
+taking it back gives exactly the layer that was. Knows one layer; knows no model, phase
+or optimizer.
+"""
+
+import keras
+
+from keras_dsd import _checks, _keras, backend, patterns, selection
+from keras_dsd.masked_read import MaskedReads
+from keras_dsd.pruning_state import PruningState
+
+STATE = "pruning_state"  # the attribute, and so the name in saved files
+
+
+class Prunable:
+    """Makes a layer prunable: it can be masked while it trains, and looks the same.
+
+    Every weight of the layer and its sublayers that is floating-point, trainable and
+    of rank 2 or more gets a mask. Predictions, weight values, names, paths and the
+    layer's place in saved files stay as they are; masks act during the sparse phases of
+    `DSDCallback` only. `strip` gives the plain layer back.
+
+    Args:
+        layer: a `keras.layers.Layer`, built or not. It is changed in place and
+            returned; `isinstance(layer, Prunable)` is then true, and so is
+            `isinstance` of the class it had.
+        sparsity: the layer's own target, a fraction of weights in [0, 1), which takes
+            the place of the phase's; 0 keeps the layer dense. Defaults to `None`:
+            follow the phase.
+        pattern: the layer's own pattern (see `keras_dsd.patterns`), say `"2:4"`.
+            Defaults to `None`: follow the phase.
+
+    Returns:
+        The same layer.
+
+    Raises:
+        TypeError: `layer` is not a Keras layer.
+        ValueError: the layer is prunable already, has nothing to prune, or is a model
+            that lists its layers (`make_prunable` wraps those); `sparsity` is outside
+            of [0, 1).
+
+    Example:
+
+    >>> import keras, keras_dsd
+    >>> layer = keras_dsd.Prunable(keras.layers.Dense(300), sparsity=0.5)
+    >>> isinstance(layer, keras.layers.Dense)
+    True
+    """
+
+    def __new__(cls, layer, *, sparsity=None, pattern=None):
+        """Changes the class of `layer` and returns it."""
+        if not isinstance(layer, keras.layers.Layer):
+            raise TypeError(
+                f"`layer` must be a `keras.layers.Layer`. Received: layer={layer!r} "
+                f"(of type {type(layer).__module__}.{type(layer).__name__})"
+            )
+        if lists_its_layers(layer):
+            raise ValueError(
+                "A model that lists its layers is wrapped by "
+                f"`make_prunable(model)`. Received: layer={layer!r}"
+            )
+        if sparsity is not None:
+            _checks.sparsity(sparsity)
+        if pattern is not None:
+            pattern = patterns.get(pattern)
+        return wrap(layer, sparsity=sparsity, pattern=pattern)
+
+    def __init__(self, layer, *, sparsity=None, pattern=None):
+        """Does nothing: the layer was initialized when it was made."""
+
+    def call(self, *args, **kwargs):
+        """Calls the layer, its weights read masked while masks are in force."""
+        state = getattr(self, STATE)
+        # Without gradients the view is an identity; torch would choose other kernels
+        # for it, whose last bits differ.
+        if not (state.in_force and backend.gradients_wanted()):
+            outputs = super().call(*args, **kwargs)
+            _create_masks(self)
+            return outputs
+        masks = [(weight.variable, weight.mask) for weight in state.pruned]
+        with MaskedReads(masks) as scope:
+            outputs = super().call(*args, **kwargs)
+        if scope.original_scope is None and scope.losses:
+            self.add_loss(list(scope.losses))
+        return outputs
+
+    def get_config(self):
+        """Returns the layer's own config and, under "prunable", what wraps it.
+
+        Flat, for wrappers such as `Bidirectional` edit the config of their layer.
+        """
+        return {**super().get_config(), "prunable": _config(self)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the plain layer and wraps it."""
+        config = dict(config)
+        options = dict(config.pop("prunable"))
+        plain = options.pop("layer")
+        layer = keras.saving.deserialize_keras_object({**plain, "config": config})
+        pattern = options["pattern"]
+        options["pattern"] = pattern and patterns.get(pattern)
+        return wrap(layer, **options)
+
+    def _post_build(self):
+        # Keras calls this when a layer's `build` is done, the first moment at which
+        # its weights exist; there is no public hook (overriding `build` fails: Keras
+        # keeps the bound method it found when the object was made).
+        super()._post_build()
+        _create_masks(self)
+
+
+def lists_its_layers(layer):
+    """Returns whether the config of `layer` lists its layers.
+
+    Of such a container (Sequential, Functional, Bidirectional, TimeDistributed) each
+    layer is wrapped by itself. Any other is wrapped as a whole, sublayers included, for
+    its `from_config` builds those anew, and plain.
+    """
+    if isinstance(layer, keras.Model):
+        try:
+            return "layers" in layer.get_config()
+        except Exception:  # no config, so no file from which layers come back plain
+            return True
+    return isinstance(layer, (keras.layers.Bidirectional, keras.layers.TimeDistributed))
+
+
+def wrap(layer, *, sparsity=None, pattern=None, weights=None, by_default=False):
+    """Makes `layer` prunable; arguments are checked, `layer` is not a container.
+
+    Args:
+        layer: the layer.
+        sparsity: as for `Prunable`.
+        pattern: as for `Prunable`, an instance or `None`.
+        weights: which of `layer.weights`, by their numbers. Defaults to `None`: all
+            that can be pruned, chosen when the layer is built.
+        by_default: whether weights that stay dense by default are left out; then a
+            layer that turns out to have nothing to prune becomes plain again.
+
+    Returns:
+        The layer.
+    """
+    if isinstance(layer, Prunable):
+        raise ValueError(f"The layer is prunable already. Received: layer={layer!r}")
+    if layer.built and weights is None:
+        weights = _choose(layer, by_default)
+        if not weights:
+            raise ValueError(
+                "The layer has no weight to prune (floating-point, trainable, rank 2 "
+                f"or more). Received: layer={layer!r}"
+            )
+    state = PruningState(sparsity, pattern)
+    state.plain = _identity(layer)
+    state.chosen = weights
+    state.by_default = by_default
+    layer.__class__ = _prunable_class(type(layer))
+    _keras.attach(layer, STATE, state)
+    if layer.built:
+        _create_masks(layer)
+    return layer
+
+
+def unwrap(layer):
+    """Gives a prunable layer back its own class, constraints and sublayers."""
+    getattr(layer, STATE).release()
+    _keras.detach(layer, STATE)
+    layer.__class__ = type(layer).plain_class
+    return layer
+
+
+def _choose(layer, by_default):
+    # Masks within `layer` that a user made by hand keep their weights.
+    taken = {
+        id(weight.variable)
+        for sublayer in _keras.sublayers(layer)
+        if isinstance(sublayer, PruningState)
+        for weight in sublayer.pruned
+    }
+    owners = selection.owners(layer)
+    return [
+        number
+        for number, weight in enumerate(layer.weights)
+        if id(weight) not in taken
+        and not selection.cannot_prune(weight)
+        and not (by_default and selection.kept_dense(weight, owners[id(weight)]))
+    ]
+
+
+def _create_masks(layer):
+    """Makes the masks once every sublayer has its weights."""
+    state = getattr(layer, STATE)
+    if state.built:
+        return
+    # Not the layer itself: in its first call its sublayers may be built, itself not yet.
+    others = [other for other in _keras.sublayers(layer) if other not in (layer, state)]
+    if not all(other.built for other in others):
+        return  # built by their first call; `Prunable.call` comes back here
+    if state.chosen is None:
+        state.chosen = _choose(layer, state.by_default)
+    if state.chosen:
+        weights = layer.weights  # the state has none yet, so the numbers are the plain
+        with keras.name_scope(layer.name, caller=layer):
+            state.create([weights[number] for number in state.chosen])
+        _keras.refresh(layer)
+    elif state.by_default:
+        unwrap(layer)
+    else:
+        raise ValueError(
+            "The layer has no weight to prune (floating-point, trainable, rank 2 or "
+            f"more). Received: layer={layer!r}"
+        )
+
+
+def _identity(layer):
+    """Returns how Keras finds the plain class of `layer` again."""
+    try:
+        found = keras.saving.serialize_keras_object(layer)
+    except Exception:  # a layer without a config; asked for one, it raises by itself
+        return None
+    return {key: found[key] for key in ("module", "class_name", "registered_name")}
+
+
+def _config(layer):
+    state = getattr(layer, STATE)
+    pattern = state.pattern
+    return {
+        "layer": state.plain,
+        "sparsity": state.sparsity,
+        "pattern": pattern and keras.saving.serialize_keras_object(pattern),
+        "weights": state.chosen and list(state.chosen),
+        "by_default": state.by_default,
+    }
+
+
+_classes = {}
+
+
+def _prunable_class(plain):
+    """Returns the class that is both `Prunable` and `plain`, one for each `plain`."""
+    if plain not in _classes:
+        # The name stays, for Keras addresses layers in weights files by the names of
+        # their classes.
+        both = type(
+            plain.__name__,
+            (Prunable, plain),
+            {
+                "plain_class": plain,
+                "__module__": plain.__module__,
+                "__qualname__": plain.__qualname__,
+                "__doc__": plain.__doc__,
+            },
+        )
+        _classes[plain] = _register(both)
+        _register(Prunable)  # `load_model` finds this one under the shared name
+    return _classes[plain]
+
+
+def _register(cls):
+    return keras.saving.register_keras_serializable("keras_dsd", "Prunable")(cls)
+
+
+_register(Prunable)

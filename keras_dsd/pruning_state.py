@@ -1,0 +1,187 @@
+"""What a prunable layer carries: its masks and its place in training, saved with it.
+
+`PruningState` is a child layer, so Keras saves, restores and distributes the masks as
+it does any weight, under a name of their own: the layer's own weights keep their paths,
+their order and their place in every file. Knows one layer's weights; knows no phase.
+"""
+
+import dataclasses
+import math
+
+import keras
+
+from keras_dsd.masked_read import KeepZeros, MaskedRegularizer
+from keras_dsd.position import Position
+
+
+@dataclasses.dataclass(eq=False)
+class PrunedWeight:
+    """One weight and all that is kept for it.
+
+    Args:
+        variable: the weight, a variable of the wrapped layer.
+        mask: bool variable of the same shape, True where the weight lives.
+        sparsity: the layer's own target, or `None` to follow the phase.
+        pattern: the layer's own pattern, or `None` to follow the phase.
+        rewind: variable that holds the values with which weights were pruned, or
+            `None` where no phase goes back to them.
+    """
+
+    variable: keras.Variable
+    mask: keras.Variable
+    sparsity: float | None
+    pattern: object
+    rewind: keras.Variable | None = None
+
+    @property
+    def path(self):
+        """The weight's path, by which errors and reports name it."""
+        return self.variable.path
+
+    @property
+    def shape(self):
+        """The weight's shape."""
+        return tuple(self.variable.shape)
+
+    @property
+    def size(self):
+        """The number of weights."""
+        return math.prod(self.shape)
+
+
+class PruningState(keras.layers.Layer):
+    """The masks of one layer's weights, and where its training run stands.
+
+    Args:
+        sparsity: the layer's own target or `None`.
+        pattern: the layer's own pattern or `None`.
+
+    Attributes:
+        pruned: tuple of `PrunedWeight`, empty until the layer is built.
+        in_force: whether the layer reads its weights masked. Python state, for it
+            decides what is traced; `position` keeps a copy for the file.
+    """
+
+    def __init__(self, sparsity=None, pattern=None):
+        # float32 whatever the global policy: nothing here is computed with.
+        super().__init__(name="pruning_state", trainable=False, dtype="float32")
+        self.sparsity = sparsity
+        self.pattern = pattern
+        self.in_force = False
+        self._hold(())
+
+    def _hold(self, pruned):
+        # Past Keras's tracking: these weights belong to the wrapped layer, not here.
+        object.__setattr__(self, "pruned", pruned)
+
+    def create(self, variables):
+        """Makes an all-True mask for each of `variables`."""
+        self._hold(
+            tuple(
+                PrunedWeight(
+                    variable,
+                    self._add(variable.shape, "bool", "ones", f"mask_{number}"),
+                    self.sparsity,
+                    self.pattern,
+                )
+                for number, variable in enumerate(variables)
+            )
+        )
+        start = Position().to_array()
+        self._position = self._add(
+            start.shape, "int32", lambda shape, dtype: start, "position"
+        )
+        self.built = True
+
+    def _add(self, shape, dtype, initializer, name):
+        return self.add_weight(
+            shape=shape,
+            dtype=dtype,
+            initializer=initializer,
+            trainable=False,
+            autocast=False,
+            name=name,
+        )
+
+    def keep_pruned_values(self):
+        """Makes room for the values with which weights are pruned, for `rewind`."""
+        for number, weight in enumerate(self.pruned):
+            if weight.rewind is None:
+                weight.rewind = self._add(
+                    weight.shape, weight.variable.dtype, "zeros", f"rewind_{number}"
+                )
+
+    @property
+    def position(self):
+        """Where the run stands (a `Position`); setting it writes the variable."""
+        return Position.from_array(keras.ops.convert_to_numpy(self._position))
+
+    @position.setter
+    def position(self, position):
+        position.in_force = int(self.in_force)
+        self._position.assign(position.to_array())
+
+    def enforce(self, averages=None):
+        """From now on pruned weights stay zero and their gradients are masked.
+
+        Args:
+            averages: {id(weight): the optimizer's moving average of it}, if any.
+        """
+        self._take_off()
+        for weight in self.pruned:
+            variable = weight.variable
+            average = (averages or {}).get(id(variable))
+            variable.constraint = KeepZeros(variable.constraint, weight.mask, average)
+            if variable.regularizer is not None:
+                variable.regularizer = MaskedRegularizer(
+                    variable.regularizer, weight.mask
+                )
+        self._set_in_force(True)
+
+    def release(self):
+        """The weights are plain again; the masks stay as they are."""
+        self._take_off()
+        self._set_in_force(False)
+
+    def _set_in_force(self, in_force):
+        self.in_force = in_force
+        if self.built:
+            self.position = self.position  # with the copy for the file
+
+    def _take_off(self):
+        for weight in self.pruned:
+            variable = weight.variable
+            if isinstance(variable.constraint, KeepZeros):
+                variable.constraint = variable.constraint.constraint
+            if isinstance(variable.regularizer, MaskedRegularizer):
+                variable.regularizer = variable.regularizer.regularizer
+
+    def save_own_variables(self, store):
+        """Writes masks, position and values to go back to, each under its name."""
+        for variable in self.weights:
+            store[variable.name] = keras.ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store):
+        """Reads what `save_own_variables` wrote.
+
+        A file of the plain model has nothing here: the masks stay as they are.
+        """
+        names = set(store.keys())
+        if not names:
+            return
+        if any(name.startswith("rewind_") for name in names):
+            self.keep_pruned_values()
+        own = {variable.name for variable in self.weights}
+        missing = {name for name in own - names if not name.startswith("rewind_")}
+        if missing or names - own:
+            raise ValueError(
+                f"The file's masks are those of another selection of weights. "
+                f"Expected: {sorted(own)}. Received: {sorted(names)}"
+            )
+        for variable in self.weights:
+            if variable.name in names:
+                variable.assign(store[variable.name])
+        if self.position.in_force:
+            self.enforce()
+        else:
+            self.release()

@@ -1,0 +1,185 @@
+"""`sparsity_report(model)`: what is pruned, how much, and why the rest is not.
+
+Reads a model, changes nothing.
+"""
+
+import dataclasses
+import gzip
+import io
+
+import keras
+import numpy as np
+
+from keras_dsd import _keras, selection, wrapping
+from keras_dsd.pruning_state import PruningState
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One weight of rank 2 or more.
+
+    Args:
+        path: the weight's path.
+        shape: its shape.
+        target: the layer's own sparsity, or `None` where it follows the phase.
+        achieved: fraction of its values that are exactly zero now.
+        masked: fraction that its mask holds at zero now, 0.0 in a dense phase.
+        skipped: why it is not pruned, or `None` if it is prunable.
+    """
+
+    path: str
+    shape: tuple
+    target: float | None
+    achieved: float
+    masked: float
+    skipped: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SparsityReport:
+    """What `sparsity_report` found; prints as a table.
+
+    Args:
+        rows: list of `Row`, in the order of the model's weights.
+        size: number of all weights of the model, of whatever rank.
+        zeros: how many of them are exactly zero.
+        prunable: number of weights that can be masked.
+        masked: how many of those are held at zero now.
+        dense_bytes: bytes of all weights as they are.
+        nonzero_bytes: bytes of the nonzero values alone; a sparse format needs these
+            and their places.
+        gzip_bytes: bytes of all weights after gzip.
+    """
+
+    rows: list
+    size: int
+    zeros: int
+    prunable: int
+    masked: int
+    dense_bytes: int
+    nonzero_bytes: int
+    gzip_bytes: int
+
+    @property
+    def sparsity(self):
+        """Fraction of the prunable weights that are held at zero now."""
+        return self.masked / self.prunable if self.prunable else 0.0
+
+    def __str__(self):
+        head = ("weight", "shape", "target", "zeros", "masked", "not pruned because")
+        lines = [head] + [
+            (
+                row.path,
+                "x".join(map(str, row.shape)),
+                "phase" if row.target is None else f"{row.target:.2%}",
+                f"{row.achieved:.2%}",
+                f"{row.masked:.2%}",
+                row.skipped or "",
+            )
+            for row in (
+                dataclasses.replace(row, target=0.0) if row.skipped else row
+                for row in self.rows
+            )
+        ]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = [
+            "  ".join(
+                cell.ljust(width) if number in (0, 5) else cell.rjust(width)
+                for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        table.insert(1, "-" * max(map(len, table)))
+        return "\n".join(
+            [
+                *table,
+                "",
+                f"{self.masked:,} of {self.prunable:,} prunable weights are held at "
+                f"zero ({self.sparsity:.2%}); {self.zeros:,} of all {self.size:,} "
+                "are zero.",
+                f"Bytes: {self.dense_bytes:,} dense, {self.nonzero_bytes:,} nonzero, "
+                f"{self.gzip_bytes:,} gzipped.",
+            ]
+        )
+
+
+def sparsity_report(model):
+    """Reports what is pruned in a model, how much, and why other weights are not.
+
+    Args:
+        model: a built `keras.Model` or layer, wrapped or not.
+
+    Returns:
+        A `SparsityReport`: `rows` (path, shape, target, achieved, masked, skipped),
+        totals and bytes. `print` shows it as a table.
+
+    Raises:
+        TypeError: `model` is not a Keras model or layer.
+        ValueError: it is not built, so it has no weights yet.
+
+    Example:
+
+    >>> import keras, keras_dsd
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    >>> report = keras_dsd.sparsity_report(keras_dsd.make_prunable(model))
+    >>> report.rows[0].shape, report.prunable
+    ((8, 4), 32)
+    """
+    masks = {id(weight.variable): weight for weight in wrapping.pruned_weights(model)}
+    if not model.built:
+        raise ValueError(f"The model is not built yet. Received: model={model!r}")
+    owners = selection.owners(model)
+    kept = [
+        variable
+        for variable in model.weights
+        if not isinstance(owners[id(variable)], PruningState)
+    ]
+    rows, size, zeros, nonzero_bytes, dense_bytes = [], 0, 0, 0, 0
+    prunable = masked = 0
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
+        for variable in kept:
+            values = keras.ops.convert_to_numpy(variable)
+            nonzero = np.count_nonzero(values)
+            size += values.size
+            zeros += values.size - nonzero
+            dense_bytes += values.nbytes
+            nonzero_bytes += nonzero * values.dtype.itemsize
+            stream.write(values.tobytes())
+            weight = masks.get(id(variable))
+            held = 0
+            if weight is not None:
+                held = values.size - np.count_nonzero(
+                    keras.ops.convert_to_numpy(weight.mask)
+                )
+                prunable += values.size
+                masked += held
+            if values.ndim >= 2:
+                rows.append(
+                    Row(
+                        variable.path,
+                        tuple(variable.shape),
+                        weight.sparsity if weight else None,
+                        1 - nonzero / max(values.size, 1),
+                        held / max(values.size, 1),
+                        None if weight else _why_not(variable, owners[id(variable)]),
+                    )
+                )
+    return SparsityReport(
+        rows,
+        size,
+        zeros,
+        prunable,
+        masked,
+        dense_bytes,
+        nonzero_bytes,
+        len(packed.getvalue()),
+    )
+
+
+def _why_not(variable, owner):
+    return (
+        selection.cannot_prune(variable)
+        or selection.kept_dense(variable, owner)
+        or "left out, or not wrapped"
+    )

@@ -1,0 +1,106 @@
+"""Which weights can be pruned, and which stay dense unless asked for; with the reason.
+
+The one place for these rules: wrapping, the layers themselves and the report ask here.
+Knows layers and weights; knows no masks.
+"""
+
+import re
+
+import keras
+
+from keras_dsd import _keras
+
+PICTURE_CHANNELS = 4  # grey, RGB, RGBA
+
+
+def cannot_prune(weight):
+    """Returns why `weight` can't be pruned at all, or `None` if it can."""
+    if "float" not in keras.backend.standardize_dtype(weight.dtype):
+        return f"dtype {weight.dtype}"
+    if len(weight.shape) < 2:
+        return f"rank {len(weight.shape)}"
+    if not weight.trainable:
+        return "not trainable"
+    if weight.overwrite_with_gradient:
+        return "written by its gradient, not trained"
+    if weight.name.endswith("bias"):  # GRU and MultiHeadAttention have some of rank 2
+        return "bias"
+    return None
+
+
+def kept_dense(weight, owner):
+    """Returns why `weight` of the layer `owner` stays dense by default, or `None`.
+
+    Embeddings stay dense, and so does a convolution that reads the raw picture (Han et
+    al. keep it: few weights, much harm).
+    """
+    if isinstance(owner, keras.layers.Embedding):
+        return "embedding"
+    rank = len(weight.shape)
+    if rank in (4, 5) and weight.shape[-2] <= PICTURE_CHANNELS:
+        if isinstance(owner, keras.layers.DepthwiseConv2D):
+            return None  # axis -2 counts the channels, but each is a filter of its own
+        return f"convolution of the picture ({weight.shape[-2]} channels)"
+    return None
+
+
+def owners(layer):
+    """Returns {id(weight): the innermost layer that owns it} for all below `layer`."""
+    found = {}
+    for sublayer in _keras.sublayers(layer):
+        for weight in sublayer.weights:
+            found[id(weight)] = sublayer  # parents come first, so children overwrite
+    return found
+
+
+class Rule:
+    """Which weights a user means: by regular expressions or by a callable.
+
+    Args:
+        value: a regular expression searched in the weight's path, a list of them, or a
+            callable that takes the weight and returns a bool.
+        name: the argument's name, for messages.
+    """
+
+    def __init__(self, value, name):
+        self.value = value
+        self.name = name
+        self.expressions = [value] if isinstance(value, str) else value
+        if callable(value):
+            self.expressions = []
+        elif not isinstance(self.expressions, (list, tuple)) or not all(
+            isinstance(expression, str) for expression in self.expressions
+        ):
+            raise TypeError(
+                f"`{name}` must be a regular expression, a list of them, or a callable "
+                f"that takes a weight. Received: {name}={value!r}"
+            )
+        for expression in self.expressions:
+            try:
+                re.compile(expression)
+            except re.error as error:
+                raise ValueError(
+                    f"`{name}` must hold regular expressions ({error}). "
+                    f"Received: {name}={value!r}"
+                ) from error
+
+    def __call__(self, weight):
+        """Returns whether the rule names `weight`."""
+        if callable(self.value):
+            return bool(self.value(weight))
+        return any(re.search(known, weight.path) for known in self.expressions)
+
+    def must_match(self, weights):
+        """Raises a ValueError if an expression names none of `weights`."""
+        for expression in self.expressions:
+            if not any(re.search(expression, weight.path) for weight in weights):
+                raise ValueError(
+                    f"`{self.name}` holds {expression!r}, which matches no weight that "
+                    f"can be pruned: {[weight.path for weight in weights]}. "
+                    f"Received: {self.name}={self.value!r}"
+                )
+
+
+def rule(value, name):
+    """Returns a `Rule`, or `None` where there is none."""
+    return None if value is None else Rule(value, name)

@@ -1,0 +1,127 @@
+"""How many zeros each weight gets in a sparse phase: patterns, shares, exact counts.
+
+Puts together what the phase says, what a layer says for itself and what a weight's
+shape allows, and complains before anything is trained. Knows a phase and the shapes of
+weights; knows no values.
+"""
+
+from keras_dsd import _checks, counts, distributions, patterns
+
+
+class Targets:
+    """The targets of one sparse phase.
+
+    Args:
+        phase: a `phases.Sparse`.
+        weights: list of `PrunedWeight`.
+
+    Attributes:
+        patterns: the pattern of each weight.
+        final: the sparsity of each weight when the phase's schedule is over; `None`
+            for weights that share one ranking.
+
+    Raises:
+        TypeError, ValueError: a pattern does not fit a weight or contradicts its own
+            sparsity, or the distribution returns something else than sparsities.
+    """
+
+    def __init__(self, phase, weights):
+        self.patterns = []
+        self.final = []
+        self._weights = weights
+        self._end = phase.sparsity
+        shares = self._shares(phase, [w for w in weights if self._follows(phase, w)])
+        for weight in weights:
+            pattern, final = self._pattern(phase, weight), weight.sparsity
+            if self._follows(phase, weight):
+                final = next(shares)
+            elif pattern.sparsity is not None:
+                final = self._fixed(pattern, weight)
+            pattern.check(weight.shape, weight.path)
+            if final is None and pattern != patterns.Unstructured():
+                raise ValueError(
+                    'The "global" distribution ranks single weights, so the pattern '
+                    f"must be unstructured. Received: pattern={pattern!r} for "
+                    f"{weight.path}"
+                )
+            self.patterns.append(pattern)
+            self.final.append(final)
+
+    @staticmethod
+    def _pattern(phase, weight):
+        if weight.sparsity == 0:  # held dense, so no pattern either
+            return patterns.Unstructured()
+        return phase.pattern if weight.pattern is None else weight.pattern
+
+    def _follows(self, phase, weight):
+        fixed = self._pattern(phase, weight).sparsity is not None
+        return weight.sparsity is None and not fixed
+
+    @staticmethod
+    def _fixed(pattern, weight):
+        own = weight.sparsity
+        if own is not None and counts.as_fraction(own) != pattern.sparsity:
+            raise ValueError(
+                f"{pattern} is a sparsity of {float(pattern.sparsity)}. Received: "
+                f"sparsity={own!r} for {weight.path}"
+            )
+        return float(pattern.sparsity)
+
+    @staticmethod
+    def _shares(phase, weights):
+        if not weights:
+            return iter(())
+        distribution = distributions.get(phase.distribution)
+        shares = distribution(
+            [weight.shape for weight in weights],
+            phase.sparsity,
+            [weight.path for weight in weights],
+        )
+        if len(shares) != len(weights):
+            raise ValueError(
+                f"`distribution` must return one sparsity for each of {len(weights)} "
+                f"weights. Received: {shares!r}"
+            )
+        for share in shares:
+            if share is not None:
+                _checks.sparsity(share, "distribution")
+        return iter(shares)
+
+    def zeros(self, sparsity):
+        """Returns, for each weight, how many of its units are zero now.
+
+        A unit is a single weight or a block. Weights that share one ranking get one
+        number for all, at the first of them, and `None` at the others; N:M patterns
+        need no number and get `None` too.
+
+        Args:
+            sparsity: that of the phase now, as its schedule says.
+        """
+        result = []
+        shared = [w for w, f in zip(self._weights, self.final, strict=True) if f is None]
+        for weight, final, pattern in zip(
+            self._weights, self.final, self.patterns, strict=True
+        ):
+            if final is None:
+                size = sum(weight.size for weight in shared)
+                result.append(
+                    counts.zeros(size, sparsity) if weight is shared[0] else None
+                )
+            elif pattern.sparsity is not None:
+                result.append(None)
+            else:
+                units = pattern.units(weight.shape)
+                result.append(counts.zeros(units, self._at(sparsity, final)))
+        return result
+
+    def _at(self, sparsity, final):
+        # In the proportion that the phase has reached; exact at both ends.
+        if sparsity == self._end or self._end == 0:
+            return final
+        if final == self._end:
+            return sparsity
+        return final * sparsity / self._end
+
+    def prunes(self, weight):
+        """Returns whether `weight` loses any connection in the phase."""
+        return self.final[self._weights.index(weight)] != 0

@@ -1,0 +1,95 @@
+"""The timeline: which phase an epoch belongs to, given where the run stood.
+
+Knows phases and epoch numbers; knows no model.
+"""
+
+import itertools
+
+from keras_dsd.phases import Phase, Redense, Sparse
+
+
+class Timeline:
+    """A checked list of phases, and which of them an epoch belongs to.
+
+    Args:
+        phases: list of phases, in order.
+
+    Raises:
+        TypeError: `phases` is not a list of phases.
+        ValueError: it is empty, or a `Redense` comes before any `Sparse`.
+    """
+
+    def __init__(self, phases):
+        if not isinstance(phases, (list, tuple)) or not all(
+            isinstance(phase, Phase) for phase in phases
+        ):
+            raise TypeError(
+                "`phases` must be a list of `phases.Dense`, `phases.Sparse` and "
+                f"`phases.Redense`. Received: phases={phases!r}"
+            )
+        if not phases:
+            raise ValueError(f"`phases` must not be empty. Received: phases={phases!r}")
+        seen_sparse = False
+        for phase in phases:
+            seen_sparse = seen_sparse or isinstance(phase, Sparse)
+            if isinstance(phase, Redense) and not seen_sparse:
+                raise ValueError(
+                    "`Redense` takes off the masks of a `Sparse` phase, so it must come "
+                    f"after one. Received: phases={phases!r}"
+                )
+        self.phases = list(phases)
+        self.epochs = sum(phase.epochs for phase in phases)
+
+    @property
+    def can_end_early(self):
+        """Whether a plateau may make the run shorter than its epochs."""
+        return any(phase.until for phase in self.phases)
+
+    def locate(self, epoch, position):
+        """Returns (index of the phase, epoch it began with) for `epoch`.
+
+        Follows the stored `position` where `epoch` goes on from it, so that phases
+        that ended early stay ended; otherwise counts `epochs` from 0. After the last
+        phase its state goes on.
+        """
+        if goes_on(position, epoch) and position.phase < len(self.phases):
+            index, start = position.phase, position.start
+            if position.over and epoch > position.epoch:
+                index, start = index + 1, epoch
+        else:
+            index, start = 0, 0
+        last = len(self.phases) - 1
+        while index < last and epoch >= start + self.phases[index].epochs:
+            start += self.phases[index].epochs
+            index += 1
+        return min(index, last), start
+
+    def sparsity_before(self, index):
+        """Returns the sparsity that the phase before number `index` ended with."""
+        before = self.phases[index - 1] if index else None
+        return before.sparsity if isinstance(before, Sparse) else 0.0
+
+    def last_factor(self, index):
+        """Returns the `lr_factor` in force in phase number `index`, 1.0 if none is."""
+        factors = [phase.lr_factor for phase in self.phases[: index + 1]]
+        return next((factor for factor in reversed(factors) if factor), 1.0)
+
+    def __repr__(self):
+        ends = itertools.accumulate(phase.epochs for phase in self.phases)
+        return ", ".join(
+            f"{type(phase).__name__} to epoch {end}"
+            for phase, end in zip(self.phases, ends, strict=True)
+        )
+
+
+def goes_on(position, epoch):
+    """Returns whether a run at `epoch` goes on from the stored `position`.
+
+    It does if the epoch follows the stored one, or repeats it because the run was
+    killed within it. A new `fit` from an earlier epoch is a new run.
+    """
+    if position.phase < 0 or epoch < position.epoch:
+        return False
+    return epoch > position.epoch or not position.finished
+
+

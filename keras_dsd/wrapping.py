@@ -1,0 +1,239 @@
+"""`make_prunable(model)` and `strip(model)`: whole models, wrapped and plain again.
+
+Decides which layers become prunable; how one does is `prunable`'s business. Knows
+models; knows no phase and no optimizer.
+"""
+
+import keras
+
+from keras_dsd import _checks, _keras, prunable, selection
+from keras_dsd.prunable import Prunable
+
+
+def make_prunable(model, *, include=None, exclude=None, sparsity=None, strict=False):
+    """Makes every layer with a weight to prune `Prunable`, in place.
+
+    A weight can be pruned if it is floating-point, trainable and of rank 2 or more.
+    Two kinds stay dense unless `include` names them: embeddings, and 2-D and 3-D
+    convolutions that read a raw picture (at most 4 input channels), which Han et al.
+    keep dense. Predictions, weights, names and files stay as they are; the model's
+    optimizer keeps its state. Call it before `compile`, or after: then the compiled
+    functions are traced anew.
+
+    Args:
+        model: a `keras.Model`. It is changed in place. One that is not built yet is
+            fine unless `include` or `exclude` is given: those look at weights.
+        include: which weights to prune: a regular expression searched in the weight's
+            path, a list of them, or a callable that takes the weight and returns a
+            bool. Defaults to `None`: all but those that stay dense by default.
+        exclude: which weights to leave dense, as `include`; it has the last word.
+        sparsity: target of the layers wrapped here, a fraction of weights in [0, 1).
+            Defaults to `None`: follow the phase.
+        strict: raise if some weight of rank 2 or more, other than those that stay dense
+            by default or by `exclude`, can't be pruned. Defaults to `False`: skip it;
+            `sparsity_report` says why.
+
+    Returns:
+        The same model.
+
+    Raises:
+        TypeError: `model` is not a Keras model, or a rule is of the wrong type.
+        ValueError: nothing to prune, a regular expression that matches no weight, a
+            model that is prunable already, a model not built while a rule is given.
+
+    Example:
+
+    >>> import keras, keras_dsd
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    >>> model = keras_dsd.make_prunable(model)
+    >>> print(type(model.layers[0]).__name__, isinstance(model.layers[0],
+    ...     keras_dsd.Prunable))
+    Dense True
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a `keras.Model`. Received: "
+            f"model={model!r} (of type {type(model).__module__}.{type(model).__name__})"
+        )
+    if sparsity is not None:
+        _checks.sparsity(sparsity)
+    include = selection.rule(include, "include")
+    exclude = selection.rule(exclude, "exclude")
+    layers = _layers_to_wrap(model)
+    if not layers and prunable_layers(model):
+        raise ValueError(f"The model is prunable already. Received: model={model!r}")
+    unbuilt = [layer for layer in layers if not _built(layer)]
+    if (include or exclude) and unbuilt:
+        raise ValueError(
+            "`include` and `exclude` look at weights: build the model first, say with "
+            "an `Input`. Received: a model in which "
+            f"{[layer.name for layer in unbuilt]} are not built"
+        )
+    chosen = _choose_weights(layers, include, exclude)
+    if strict:
+        _refuse_skipped(model)
+    wrapped = 0
+    for layer in layers:
+        if layer in unbuilt:
+            if _can_have_weights(layer):
+                prunable.wrap(layer, sparsity=sparsity, by_default=True)
+                wrapped += 1
+        elif chosen[id(layer)]:
+            prunable.wrap(layer, sparsity=sparsity, weights=chosen[id(layer)])
+            wrapped += 1
+    if not wrapped:
+        raise ValueError(
+            "The model has no weight to prune (floating-point, trainable, rank 2 or "
+            f"more, not left out). Received: model={model!r}"
+        )
+    for sublayer in _keras.sublayers(model):
+        _forget_traces(sublayer)
+    return model
+
+
+def strip(model):
+    """Gives back the model as it was: same object, classes, names, paths and files.
+
+    Weights keep their values: those that are zero because a sparse phase came last
+    stay zero, but nothing keeps them so any longer.
+
+    Args:
+        model: a `keras.Model` (or a layer) that holds `Prunable` layers.
+
+    Returns:
+        The same object.
+
+    Raises:
+        TypeError: `model` is not a Keras model or layer.
+        ValueError: nothing in `model` is prunable.
+
+    Example:
+
+    >>> import keras, keras_dsd
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    >>> model = keras_dsd.strip(keras_dsd.make_prunable(model))
+    >>> type(model.layers[0]) is keras.layers.Dense
+    True
+    """
+    layers = prunable_layers(model)
+    if not layers:
+        raise ValueError(
+            f"The model holds no `Prunable` layer to strip. Received: model={model!r}"
+        )
+    for layer in layers:
+        prunable.unwrap(layer)
+    for sublayer in _keras.sublayers(model):
+        _keras.refresh(sublayer)
+        _forget_traces(sublayer)
+    return model
+
+
+def prunable_layers(model):
+    """Returns the `Prunable` layers of a model (or a layer), each once, in order."""
+    if not isinstance(model, keras.layers.Layer):
+        raise TypeError(
+            "`model` must be a `keras.Model` or a layer. Received: "
+            f"model={model!r} (of type {type(model).__module__}.{type(model).__name__})"
+        )
+    return [
+        layer for layer in _keras.sublayers(model) if isinstance(layer, Prunable)
+    ]
+
+
+def pruned_weights(model):
+    """Returns the `PrunedWeight`s of a model, in the order of its layers."""
+    return [
+        weight
+        for layer in prunable_layers(model)
+        for weight in getattr(layer, prunable.STATE).pruned
+    ]
+
+
+def states(model):
+    """Returns the `PruningState` of each prunable layer, in the order of the layers."""
+    return [getattr(layer, prunable.STATE) for layer in prunable_layers(model)]
+
+
+def _forget_traces(layer):
+    # What a model has traced holds the variables that it had then.
+    for function in ("train_function", "test_function", "predict_function"):
+        if getattr(layer, function, None) is not None:
+            setattr(layer, function, None)
+
+
+def _layers_to_wrap(model):
+    """Returns the layers that would be wrapped, each as a whole, if they have weights.
+
+    Descends only into containers that list their layers in their config.
+    """
+    found, seen = [], set()
+
+    def visit(layer):
+        if id(layer) in seen or isinstance(layer, Prunable):
+            return
+        seen.add(id(layer))
+        if prunable.lists_its_layers(layer):
+            children = layer.layers if isinstance(layer, keras.Model) else None
+            for child in children or _keras.children(layer):
+                visit(child)
+        elif not _built(layer) or _candidates(layer):
+            found.append(layer)
+
+    visit(model)
+    return found
+
+
+def _built(layer):
+    return all(sublayer.built for sublayer in _keras.sublayers(layer))
+
+
+def _candidates(layer):
+    """Returns [(number, weight, owner)] of the weights of `layer` that can be pruned.
+
+    Weights that a `Prunable` within `layer` covers are not among them.
+    """
+    covered = {id(weight.variable) for weight in pruned_weights(layer)}
+    owners = selection.owners(layer)
+    return [
+        (number, weight, owners[id(weight)])
+        for number, weight in enumerate(layer.weights)
+        if not selection.cannot_prune(weight) and id(weight) not in covered
+    ]
+
+
+def _can_have_weights(layer):
+    # A layer that takes the default `build` and has no sublayer makes no weights.
+    return type(layer).build is not keras.layers.Layer.build or _keras.children(layer)
+
+
+def _choose_weights(layers, include, exclude):
+    """Returns {id(layer): numbers of its weights}; a rule must match something."""
+    chosen = {}
+    for layer in layers:
+        chosen[id(layer)] = [
+            number
+            for number, weight, owner in _candidates(layer)
+            if (
+                include(weight)
+                if include
+                else not selection.kept_dense(weight, owner)
+            )
+            and not (exclude and exclude(weight))
+        ]
+    weights = [weight for layer in layers for _, weight, _ in _candidates(layer)]
+    for rule in filter(None, (include, exclude)):
+        rule.must_match(weights)
+    return chosen
+
+
+def _refuse_skipped(model):
+    skipped = {
+        weight.path: reason
+        for weight in model.weights
+        if len(weight.shape) >= 2 and (reason := selection.cannot_prune(weight))
+    }
+    if skipped:
+        raise ValueError(
+            "`strict=True` and these weights can't be pruned. Received: "
+            + ", ".join(f"{path} ({reason})" for path, reason in skipped.items())
+        )
