@@ -71,7 +71,7 @@ class Updates:
             for number, its_slots in enumerate(self._slots)
             for slot in its_slots
         ]
-        rewinds = [n for n, weight in enumerate(self._weights) if weight.rewind]
+        rewinds = [n for n, weight in enumerate(self._weights) if weight.rewind is not None]
         variables = {
             "weights": [weight.variable for weight in self._weights],
             "masks": [weight.mask for weight in self._weights],
@@ -143,5 +143,7 @@ class Updates:
     def sparsity(self):
         """Returns the fraction of the weights that the masks hold at zero."""
         size = sum(weight.size for weight in self._weights)
-        alive = sum(int(ops.count_nonzero(weight.mask)) for weight in self._weights)
-        return 1 - alive / size
+        alive = sum(
+            int(ops.count_nonzero(weight.mask.value)) for weight in self._weights
+        )
+        return (size - alive) / size

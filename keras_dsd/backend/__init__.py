@@ -7,20 +7,35 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_dsd.backend.tensorflow import (
+        bits,
+        compiled,
         compiled_update,
+        compiled_update_each,
+        find_cuts,
         gradients_wanted,
+        is_traced,
         new_train_function,
     )
 elif keras.backend.backend() == "jax":
     from keras_dsd.backend.jax import (
+        bits,
+        compiled,
         compiled_update,
+        compiled_update_each,
+        find_cuts,
         gradients_wanted,
+        is_traced,
         new_train_function,
     )
 elif keras.backend.backend() == "torch":
     from keras_dsd.backend.torch import (
+        bits,
+        compiled,
         compiled_update,
+        compiled_update_each,
+        find_cuts,
         gradients_wanted,
+        is_traced,
         new_train_function,
     )
 else:
@@ -29,4 +44,13 @@ else:
         f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
     )
 
-__all__ = ["compiled_update", "gradients_wanted", "new_train_function"]
+__all__ = [
+    "bits",
+    "compiled",
+    "compiled_update",
+    "compiled_update_each",
+    "find_cuts",
+    "gradients_wanted",
+    "is_traced",
+    "new_train_function",
+]

@@ -1,6 +1,11 @@
 """What JAX does in its own way."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
+
+from keras_dsd.backend import ranking
 
 
 def gradients_wanted():
@@ -44,3 +49,75 @@ def compiled_update(function, variables):
         return aux
 
     return run
+
+
+def compiled_update_each(function, units):
+    """Returns `run(args)`, which gives every unit's variables their new values.
+
+    `function` becomes one program for all units whose shapes and dtypes agree. The
+    variables' arrays are donated: two variables must not share one.
+
+    Args:
+        function: `function(values, *args) -> (new values, aux)`, pure; `values` are
+            the arrays of a unit's variables.
+        units: list of lists of Keras variables, no variable twice.
+
+    Returns:
+        A function of a list with one tuple of arguments (arrays, numbers or nested
+        structures of them) per unit; it returns the list of what `aux` was.
+    """
+    one_unit = jax.jit(function, donate_argnums=0)
+
+    def run(args):
+        results = []
+        for variables, unit_args in zip(units, args, strict=True):
+            values = [variable.value for variable in variables]
+            new_values, aux = one_unit(values, *unit_args)
+            for variable, value in zip(variables, new_values, strict=True):
+                variable.assign(value)
+            results.append(aux)
+        return results
+
+    return run
+
+
+def is_traced(x):
+    """Returns whether `x` stands for a value that a trace will have later."""
+    return isinstance(x, jax.core.Tracer)
+
+
+def bits(x):
+    """Returns |x| as integers that sort like it: int64 for float64, else int32."""
+    integer = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
+    found = jax.lax.bitcast_convert_type(jnp.abs(x), integer)
+    return found.astype(jnp.int32) if integer == jnp.int16 else found
+
+
+def find_cuts(scores, zeros, groups):
+    """Returns, for each tensor of `scores`, where its smallest |entries| end.
+
+    Args:
+        scores: list of floating arrays.
+        zeros: integer array or list (groups,): how many entries each group loses.
+        groups: list of lists of indices into `scores`, ranked together and, on a tie,
+            in this order; each index once.
+
+    Returns:
+        A list of `ranking.Cut`, one per array.
+    """
+    scores, zeros = list(map(jnp.asarray, scores)), jnp.asarray(zeros, "int32")
+    return ranking.cut_all(scores, zeros, groups, bits, _cut)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _cut(tensors, lost, layout):
+    return ranking.cut(ranking.table(tensors), layout, lost, bits)
+
+
+def compiled(function):
+    """Returns `function` traced once for all arrays of the same shapes.
+
+    Args:
+        function: pure, of nested structures of arrays and numbers.
+    """
+    return jax.jit(function)

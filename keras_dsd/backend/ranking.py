@@ -14,6 +14,8 @@ many: normal weights take two or three, a tensor of equal ones takes one.
 
 import dataclasses
 import functools
+import math
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,6 +26,10 @@ from keras import ops
 SIDE = 8
 ROW = SIDE * SIDE
 _GATHERED = 32  # rows are gathered when at most one in so many holds a member
+_TINY = 1 << 16  # entries that are sorted, if they belong to ...
+_FEW = 16  # ... so many groups or fewer
+_ALONE = 1 << 22  # entries from which on a group has a table of its own
+_SHARED = 1 << 24  # entries in a table that groups share
 _SAMPLE = 1 << 14  # sampled entries, over all groups
 _BITS = 8  # of one packed count: a row has at most 64
 _COUNT = (1 << _BITS) - 1
@@ -33,6 +39,19 @@ _KEYS = {  # of infinity, and the largest that there is: keys between them are N
     "float32": (0x7F800000, 0x7FFFFFFF),
     "float64": (0x7FF << 52, (1 << 63) - 1),
 }
+
+
+class Cut(NamedTuple):
+    """Where the smallest |entries| of a tensor end, as tensors of rank 0.
+
+    An entry stays if its key is above `key`, or equal to it at a flat index below
+    `index`: of equal entries the later go first. `finite` tells whether all entries
+    are.
+    """
+
+    key: Any
+    index: Any
+    finite: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +85,8 @@ class Layout:
         """
         sizes = np.array(self.sizes)
         totals = np.bincount(self.groups, sizes).astype("int64")
-        count = min(_SAMPLE // len(totals), int(totals.max()) // ROW)
-        places = np.arange(max(count, 1)) + np.random.default_rng(0).random()
+        count = max(1, min(_SAMPLE // len(totals), int(totals.max()) // ROW))
+        places = np.arange(count) + np.random.default_rng(0).random(count)
         ranks = (places / len(places) * totals[:, None]).astype("int64")
         ranks += (np.cumsum(totals) - totals)[:, None]  # in the table but for filling
         ends = np.cumsum(sizes)
@@ -90,11 +109,83 @@ def table(tensors):
     return ops.reshape(whole, (-1, SIDE, SIDE))
 
 
+def cut_all(scores, zeros, groups, bits, cut_table):
+    """Returns the `Cut` of each tensor, from as few tables as is sensible.
+
+    Small groups share a table, which copies them; a large one has its own, which for a
+    single tensor needs no copy. What is tiny altogether is sorted: it costs nothing,
+    and the search a second or two to compile.
+
+    Args:
+        scores: list of floating tensors.
+        zeros: integer tensor (groups,): how many entries each group loses.
+        groups: list of lists of indices into `scores`, each index once.
+        bits: function from floats to the integers that are their keys.
+        cut_table: function of a list of tensors, of the `zeros` of their groups and of
+            their `Layout`, which returns a `Cut` of tensors (tensors,).
+    """
+    sizes = [math.prod(score.shape) for score in scores]
+    cuts = [None] * len(scores)
+    for numbers in _tables(scores, sizes, groups):
+        order = [i for number in numbers for i in groups[number]]
+        if len(numbers) <= _FEW and sum(sizes[i] for i in order) <= _TINY:
+            found = []
+            for number in numbers:
+                members = [scores[i] for i in groups[number]]
+                found += _cut_by_sorting(members, zeros[number], bits)
+        else:
+            local = [n for n, number in enumerate(numbers) for _ in groups[number]]
+            layout = Layout(tuple(sizes[i] for i in order), tuple(local))
+            lost = ops.take(zeros, np.array(numbers))
+            table = cut_table([scores[i] for i in order], lost, layout)
+            found = [Cut(*(part[n] for part in table)) for n in range(len(order))]
+        for i, cut_of_tensor in zip(order, found, strict=True):
+            cuts[i] = cut_of_tensor
+    return cuts
+
+
+def _tables(scores, sizes, groups):
+    """Returns lists of numbers of groups, each list for one table."""
+    tables, unfinished = [], {}
+    for number, group in enumerate(groups):
+        dtypes = {keras.backend.standardize_dtype(scores[i].dtype) for i in group}
+        if len(dtypes) > 1:
+            raise ValueError(
+                "Weights of different dtypes cannot be ranked together. "
+                f"Received: dtypes={sorted(dtypes)}"
+            )
+        size, (dtype,) = sum(sizes[i] for i in group), dtypes
+        if size >= _ALONE:
+            tables.append([number])
+            continue
+        filled, numbers = unfinished.get(dtype, (_SHARED, []))
+        if filled + size > _SHARED:
+            filled, numbers = 0, []
+            tables.append(numbers)
+        numbers.append(number)
+        unfinished[dtype] = filled + size, numbers
+    return tables
+
+
+def _cut_by_sorting(tensors, lost, bits):
+    pieces = [bits(ops.reshape(tensor, (-1,))) for tensor in tensors]
+    keys = ops.concatenate(pieces)
+    wanted = ops.maximum(lost, 1)
+    key = ops.take(ops.sort(keys), wanted - 1)
+    ties = ops.cumsum(ops.cast(keys == key, "int32"))
+    first_that_goes = ops.sum(ops.cast(keys <= key, "int32")) - wanted + 1
+    index = ops.sum(ops.cast(ties < first_that_goes, "int32"))
+    key = ops.where(lost > 0, key, -1)
+    infinity, _ = _KEYS[keras.backend.standardize_dtype(tensors[0].dtype)]
+    starts = np.cumsum([0, *(piece.shape[0] for piece in pieces[:-1])])
+    return [
+        Cut(key, index - int(start), ops.max(piece) < infinity)
+        for piece, start in zip(pieces, starts, strict=True)
+    ]
+
+
 def cut(entries, layout, zeros, bits):
     """Returns where to cut each tensor so that each group loses its smallest entries.
-
-    An entry stays if its key is above the cut's key, or equal to it at a flat index
-    below the cut's index: of equal entries the later go first.
 
     Args:
         entries: floating tensor (rows, SIDE, SIDE), from `table`.
@@ -103,8 +194,7 @@ def cut(entries, layout, zeros, bits):
         bits: function from floats to the integers that are their keys.
 
     Returns:
-        Keys, int32 indices, and whether all entries are finite: three tensors
-        (tensors,).
+        A `Cut` of three tensors (tensors,).
     """
     tensors, groups = len(layout.sizes), np.array(layout.groups, "int32")
     tensor_of_row = np.repeat(np.arange(tensors, dtype="int32"), layout.rows)
@@ -122,7 +212,7 @@ def cut(entries, layout, zeros, bits):
     key = ops.where(zeros > 0, bracket[0], -1)
     filling = (layout.rows * ROW - np.array(layout.sizes)).astype("int32")
     finite = _totals(odd, tensor_of_row, tensors) <= filling
-    return ops.take(key, groups), ops.take(position, groups) - layout.starts, finite
+    return Cut(ops.take(key, groups), ops.take(position, groups) - layout.starts, finite)
 
 
 class _Rows:

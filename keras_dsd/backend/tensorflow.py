@@ -1,6 +1,10 @@
 """What TensorFlow does in its own way."""
 
+import functools
+
 import tensorflow as tf
+
+from keras_dsd.backend import ranking
 
 
 def gradients_wanted():
@@ -33,3 +37,90 @@ def compiled_update(function, variables):
         return aux
 
     return run
+
+
+def compiled_update_each(function, units):
+    """Returns `run(args)`, which gives every unit's variables their new values.
+
+    `function` becomes one XLA program for all units whose shapes and dtypes agree,
+    called from one graph that reads and assigns.
+
+    Args:
+        function: `function(values, *args) -> (new values, aux)`, pure; `values` are
+            the tensors of a unit's variables.
+        units: list of lists of Keras variables, no variable twice.
+
+    Returns:
+        A function of a list with one tuple of arguments (tensors, numbers or nested
+        structures of them) per unit; it returns the list of what `aux` was.
+    """
+    one_unit = tf.function(function, autograph=False, jit_compile=True)
+
+    @tf.function(autograph=False)
+    def run_all(args):
+        results = []
+        for variables, unit_args in zip(units, args, strict=True):
+            values = [tf.convert_to_tensor(variable.value) for variable in variables]
+            new_values, aux = one_unit(values, *unit_args)
+            for variable, value in zip(variables, new_values, strict=True):
+                variable.assign(value)
+            results.append(aux)
+        return results
+
+    return lambda args: run_all(_as_tensors(args))
+
+
+def is_traced(x):
+    """Returns whether `x` stands for a value that a graph will have later."""
+    return tf.is_symbolic_tensor(x)
+
+
+def bits(x):
+    """Returns |x| as integers that sort like it: int64 for float64, else int32."""
+    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
+    found = tf.bitcast(tf.abs(x), integer)
+    return tf.cast(found, tf.int32) if integer == tf.int16 else found
+
+
+def find_cuts(scores, zeros, groups):
+    """Returns, for each tensor of `scores`, where its smallest |entries| end.
+
+    The tables are put together in the plain graph and each is searched by one XLA
+    program, so that hundreds of small tensors are traced and compiled as one.
+
+    Args:
+        scores: list of floating tensors.
+        zeros: integer tensor or list (groups,): how many entries each group loses.
+        groups: list of lists of indices into `scores`, ranked together and, on a tie,
+            in this order; each index once.
+
+    Returns:
+        A list of `ranking.Cut`, one per tensor.
+    """
+    scores, zeros = list(map(tf.convert_to_tensor, scores)), tf.cast(zeros, tf.int32)
+
+    def cut_table(tensors, lost, layout):
+        return _cut(ranking.table(tensors), lost, layout)
+
+    return ranking.cut_all(scores, zeros, groups, bits, cut_table)
+
+
+@functools.partial(tf.function, autograph=False, jit_compile=True)
+def _cut(table, lost, layout):
+    return ranking.cut(table, layout, lost, bits)
+
+
+def compiled(function):
+    """Returns `function` traced once for all tensors of the same shapes.
+
+    Args:
+        function: pure, of nested structures of tensors and numbers. What in it needs
+            XLA compiles itself.
+    """
+    traced = tf.function(function, autograph=False)
+    return lambda *args: traced(*_as_tensors(args))
+
+
+def _as_tensors(args):
+    # A Python number in the arguments of a tf.function would be a trace of its own.
+    return tf.nest.map_structure(tf.convert_to_tensor, args)

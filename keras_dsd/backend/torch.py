@@ -1,6 +1,11 @@
 """What PyTorch does in its own way."""
 
+import numpy as np
 import torch
+
+from keras_dsd.backend.ranking import Cut
+
+_SAMPLE = 1 << 14  # sampled entries of a large tensor
 
 
 def gradients_wanted():
@@ -38,3 +43,105 @@ def compiled_update(function, variables):
         return aux
 
     return run
+
+
+def compiled_update_each(function, units):
+    """Returns `run(args)`, which gives every unit's variables their new values.
+
+    Args:
+        function: `function(values, *args) -> (new values, aux)`, pure; `values` are
+            the tensors of a unit's variables.
+        units: list of lists of Keras variables, no variable twice.
+
+    Returns:
+        A function of a list with one tuple of arguments (tensors, numbers or nested
+        structures of them) per unit; it returns the list of what `aux` was.
+    """
+
+    @torch.no_grad()
+    def run(args):
+        results = []
+        for variables, unit_args in zip(units, args, strict=True):
+            values = [variable.value for variable in variables]
+            new_values, aux = function(values, *unit_args)
+            for variable, value in zip(variables, new_values, strict=True):
+                variable.assign(value)
+            results.append(aux)
+        return results
+
+    return run
+
+
+def compiled(function):
+    """Returns `function` run without gradients."""
+    return torch.no_grad()(function)
+
+
+def is_traced(x):
+    """Returns whether `x` stands for a value to come; in PyTorch none does."""
+    return False
+
+
+def bits(x):
+    """Returns |x| as integers that sort like it: int64 for float64, else int32."""
+    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
+    found = x.abs().view(integer)
+    return found.int() if integer == torch.int16 else found
+
+
+def find_cuts(scores, zeros, groups):
+    """Returns, for each tensor of `scores`, where its smallest |entries| end.
+
+    Shapes may depend on data here, so a bracket from a sample is gathered at once.
+
+    Args:
+        scores: list of floating tensors.
+        zeros: integer tensor or list (groups,): how many entries each group loses.
+        groups: list of lists of indices into `scores`, ranked together and, on a tie,
+            in this order; each index once.
+
+    Returns:
+        A list of `ranking.Cut`, one per tensor.
+    """
+    cuts = [None] * len(scores)
+    for group, lost in zip(groups, zeros, strict=True):
+        pieces = [bits(scores[i]).reshape(-1) for i in group]
+        keys = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        key, index = _cut(keys, int(lost))
+        start = 0
+        for i, piece in zip(group, pieces, strict=True):
+            finite = scores[i].abs().max().isfinite()
+            cuts[i] = Cut(key, index - start, finite)
+            start += piece.numel()
+    return cuts
+
+
+def _cut(keys, lost):
+    if lost == 0:
+        return keys.new_tensor(-1), keys.new_tensor(0)
+    lo, hi = _bracket(keys, lost)
+    below = int(torch.count_nonzero(keys < lo))
+    places = torch.nonzero((keys >= lo) & (keys <= hi)).reshape(-1)
+    if not below < lost <= below + len(places):  # the sample misled
+        below, places = 0, torch.arange(len(keys), device=keys.device)
+    members = keys[places]
+    rank = lost - below
+    key = lo if lo == hi else members.kthvalue(rank).values
+    ties = places[members == key]
+    staying = int(torch.count_nonzero(members <= key)) - rank
+    return key, ties[staying]
+
+
+def _bracket(keys, lost):
+    """Returns two keys, between which the one of rank `lost` probably lies."""
+    size = len(keys)
+    count = min(size, _SAMPLE)
+    # Drawn by NumPy, so that the user's random state is left alone.
+    places = (np.arange(count) + np.random.default_rng(0).random(count)) * size / count
+    sample = keys[torch.from_numpy(places.astype("int64")).to(keys.device)].sort().values
+    share = lost / size
+    reach = 4 * (count * share * (1 - share)) ** 0.5 + 4
+    lo, hi = int(count * share - reach), int(count * share + reach)
+    least = sample[lo] if lo >= 0 else keys.new_tensor(0)
+    most = sample[hi] if hi < count else keys.new_tensor(torch.iinfo(keys.dtype).max)
+    return least, most
