@@ -5,6 +5,7 @@ what a slot starts with says `optimizer_slots`. All weights are updated in one c
 call. Knows pruned weights and an optimizer; knows no phase and no training loop.
 """
 
+import collections
 import zlib
 
 import keras
@@ -42,6 +43,8 @@ class Updates:
     def prune(self, targets, sparsity):
         """Chooses new masks by magnitude and lays them over weights and slots.
 
+        In two steps: nothing is written before all weights have been looked at.
+
         Args:
             targets: the phase's `Targets`.
             sparsity: that of the phase now.
@@ -52,62 +55,70 @@ class Updates:
         kind = tuple(targets.patterns), tuple(final is None for final in targets.final)
         if kind not in self._compiled:
             self._compiled[kind] = self._compile(*kind)
-        zeros = [number or 0 for number in targets.zeros(sparsity)]
-        finite = self._compiled[kind](ops.convert_to_tensor(np.array(zeros, "int32")))
-        finite = keras.ops.convert_to_numpy(finite)
-        if not finite.all():
-            weight = self._weights[int(np.argmin(finite))]
-            values = keras.ops.convert_to_numpy(weight.variable).astype("float32")
-            bad = values[~np.isfinite(values)]
-            raise ValueError(
-                "A weight is not finite at a mask update, so training has diverged "
-                f"and no magnitude can be compared. Received: {weight.path} with "
-                f"{bad.size} such values, the first {bad[0]}"
-            )
+        decide, apply = self._compiled[kind]
+        zeros = np.array([number or 0 for number in targets.zeros(sparsity)], "int32")
+        decisions = decide(
+            [weight.variable.value for weight in self._weights],
+            ops.convert_to_tensor(zeros),
+        )
+        for weight, decision in zip(self._weights, decisions, strict=True):
+            if not bool(decision.finite):
+                self._refuse(weight)
+        for numbers, run in apply:
+            run([(decisions[number],) for number in numbers])
+
+    @staticmethod
+    def _refuse(weight):
+        values = ops.convert_to_numpy(weight.variable).astype("float32")
+        bad = values[~np.isfinite(values)]
+        raise ValueError(
+            "A weight is not finite at a mask update: training has diverged, and there "
+            f"are no magnitudes to compare. Received: {weight.path} with {bad.size} "
+            f"such values, the first {bad[0]}"
+        )
 
     def _compile(self, weight_patterns, shared):
-        slots = [
-            (number, slot)
-            for number, its_slots in enumerate(self._slots)
-            for slot in its_slots
+        def decide(weights, zeros):
+            return masks.decide(weights, weight_patterns, zeros, shared)
+
+        # Weights that are updated alike share one compiled function.
+        alike = collections.defaultdict(list)
+        for number, (weight, slots) in enumerate(
+            zip(self._weights, self._slots, strict=True)
+        ):
+            fresh = tuple(slot.fresh or 0.0 for slot in slots)
+            rewinds = weight.rewind is not None
+            alike[weight_patterns[number], fresh, rewinds].append(number)
+        return backend.compiled(decide), [
+            (numbers, self._compile_apply(numbers, *kind))
+            for kind, numbers in alike.items()
         ]
-        rewinds = [n for n, weight in enumerate(self._weights) if weight.rewind is not None]
-        variables = {
-            "weights": [weight.variable for weight in self._weights],
-            "masks": [weight.mask for weight in self._weights],
-            "slots": [slot.variable for _, slot in slots],
-            "rewinds": [self._weights[number].rewind for number in rewinds],
-        }
 
-        def update(values, zeros):
-            weights, old = values["weights"], values["masks"]
-            new, finite = masks.choose(weights, weight_patterns, zeros, shared)
-            sound = ops.all(finite)  # or else nothing changes
-            new = [ops.where(sound, a, b) for a, b in zip(new, old, strict=True)]
-            result = {
-                "weights": [
-                    ops.where(mask | ~sound, weight, ops.zeros((), weight.dtype))
-                    for mask, weight in zip(new, weights, strict=True)
-                ],
-                "masks": new,
-                # A weight that lived before and lives now keeps its slots; one that
-                # goes or comes back gets those of a new weight that is 0.
-                "slots": [
-                    ops.where(
-                        (new[number] & old[number]) | ~sound,
-                        value,
-                        ops.cast(slot.fresh or 0.0, value.dtype),
-                    )
-                    for (number, slot), value in zip(slots, values["slots"], strict=True)
-                ],
-                "rewinds": [
-                    ops.where(old[number] & ~new[number], weights[number], value)
-                    for number, value in zip(rewinds, values["rewinds"], strict=True)
-                ],
-            }
-            return result, finite
+    def _compile_apply(self, numbers, pattern, fresh, rewinds):
+        def apply(values, decision):
+            weight, old, *slots = values
+            new = masks.mask(weight, pattern, decision)
+            # A weight that lived before and lives now keeps its slots; one that goes
+            # or comes back gets those of a new weight that is 0.
+            results = [
+                ops.where(new, weight, ops.zeros((), weight.dtype)),
+                new,
+                *(
+                    ops.where(new & old, slot, ops.cast(value, slot.dtype))
+                    for slot, value in zip(slots, fresh, strict=False)
+                ),
+            ]
+            if rewinds:
+                results.append(ops.where(old & ~new, weight, slots[-1]))
+            return results, ()
 
-        return backend.compiled_update(update, variables)
+        units = []
+        for number in numbers:
+            weight = self._weights[number]
+            slots = [slot.variable for slot in self._slots[number]]
+            rewind = [weight.rewind] if rewinds else []
+            units.append([weight.variable, weight.mask, *slots, *rewind])
+        return backend.compiled_update_each(apply, units)
 
     def take_off(self, restore, seed):
         """Takes all masks off; survivors keep values and slots.
@@ -118,12 +129,11 @@ class Updates:
         """
         for weight, slots in zip(self._weights, self._slots, strict=True):
             mask = ops.copy(weight.mask.value)
-            if restore != "zero":
-                back = self._restored(weight, restore, seed)
-                self._fill(weight.variable, mask, back)
-                for slot in slots:
-                    if slot.fresh is None or slot.is_average:
-                        self._fill(slot.variable, mask, back)
+            back = self._restored(weight, restore, seed)
+            self._fill(weight.variable, mask, back)
+            for slot in slots:
+                starts_as_weight = slot.fresh is None or slot.is_average
+                self._fill(slot.variable, mask, back if starts_as_weight else slot.fresh)
             weight.mask.assign(ops.ones_like(mask))
 
     @staticmethod
@@ -133,6 +143,8 @@ class Updates:
 
     @staticmethod
     def _restored(weight, restore, seed):
+        if restore == "zero":
+            return 0.0
         if restore == "rewind":
             return weight.rewind.value
         # A stable hash: Python's own differs from process to process.

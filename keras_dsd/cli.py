@@ -1,0 +1,119 @@
+"""The command `keras-dsd`: reads the command line and hands on to one function.
+
+A subcommand is one entry in `COMMANDS`: a function that adds its parser, and sets the
+function that runs it. Imports nothing heavy by itself, so that a wrong command line is
+answered at once and the settings of TensorFlow's log come before TensorFlow.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+
+from keras_dsd._version import __version__
+
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+def main(argv=None):
+    """Runs the command.
+
+    Args:
+        argv: list of arguments, without the command's name. Defaults to `None`: those
+            of the process.
+
+    Returns:
+        The exit status: 0, 1 if something is missing, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: after `--help` and `--version`, and with status 2 if an argument is
+            wrong.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    parser = argparse.ArgumentParser(
+        prog="keras-dsd",
+        description="Dense-Sparse-Dense training for Keras 3.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="command", required=True, title="commands"
+    )
+    for add in COMMANDS:
+        add(subparsers)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print("keras-dsd: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except MissingExtra as error:
+        print(f"keras-dsd: {error}", file=sys.stderr)
+        return 1
+
+
+class MissingExtra(Exception):
+    """Packages that a subcommand needs are not installed."""
+
+
+def require(extra, **packages):
+    """Checks that packages can be imported, before the work begins.
+
+    Args:
+        extra: the extra of keras-dsd that brings them.
+        **packages: module name = name of the package that has it.
+
+    Raises:
+        MissingExtra: some can't; the message is one line that says how to get them.
+    """
+    missing = [
+        package
+        for module, package in packages.items()
+        if importlib.util.find_spec(module) is None
+    ]
+    if missing:
+        raise MissingExtra(
+            f"{', '.join(missing)} not found. Install what this command needs: "
+            f'pip install "keras-dsd[{extra}]"'
+        )
+
+
+def _add_demo(subparsers):
+    parser = subparsers.add_parser(
+        "demo",
+        help="conventional training against DSD on handwritten digits",
+        description="Trains a small CNN on scikit-learn's handwritten digits, "
+        "conventionally and with DSD, from the same weights on the same batches; "
+        "compares them, plots the weights of the phases and exports the model.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="how many seeds, counted from 0"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=60, help="of each training, 3 or more"
+    )
+    parser.add_argument(
+        "--sparsity",
+        type=float,
+        default=0.3,
+        help="fraction of weights that are zero in the sparse phase",
+    )
+    parser.add_argument(
+        "--out", default="keras_dsd_demo", help="folder for the results"
+    )
+    parser.set_defaults(run=lambda args: _demo(parser, args))
+
+
+def _demo(parser, args):
+    require("demo", matplotlib="matplotlib", rich="rich", sklearn="scikit-learn")
+    from keras_dsd import demo
+
+    try:
+        settings = demo.Settings(args.seeds, args.epochs, args.sparsity, args.out)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    demo.run(settings)
+    return 0
+
+
+COMMANDS = (_add_demo,)

@@ -1,0 +1,196 @@
+"""What a mask update costs, in passes: `python -m tests.benchmarks.mask_update`.
+
+A pass is one `reduce_max(|w|)` over the same weights. Timings of a shared machine drift,
+so everything compared is measured in turns in one run; read the ratios. TensorFlow Model
+Optimization's update, where that package is installed, runs in a process of its own (it
+needs Keras 2), turn by turn with ours.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dsd import backend, masks, patterns, phases
+from keras_dsd.pruning_state import PrunedWeight
+from keras_dsd.targets import Targets
+from keras_dsd.updates import Updates
+from tests.benchmarks import tfmot
+
+SPARSITY = 0.5
+
+
+class Weights:
+    """Variables of some shapes with masks and the two slots of Adam, and their update."""
+
+    def __init__(self, shapes):
+        rng = np.random.default_rng(0)
+        self.values = [rng.standard_normal(shape, dtype="float32") for shape in shapes]
+        self.variables = [
+            keras.Variable(value, name=f"w{i}") for i, value in enumerate(self.values)
+        ]
+        pruned = [
+            PrunedWeight(
+                variable,
+                keras.Variable(np.ones(shape, bool), dtype="bool", trainable=False),
+                sparsity=None,
+                pattern=None,
+            )
+            for variable, shape in zip(self.variables, shapes, strict=True)
+        ]
+        optimizer = keras.optimizers.Adam()
+        optimizer.build(self.variables)
+        phase = phases.Sparse(epochs=1, sparsity=SPARSITY)
+        self._targets = Targets(phase, pruned)
+        self._updates = Updates(pruned, optimizer)
+        self._written = [*self.variables, *(weight.mask for weight in pruned)]
+        self._written += optimizer.variables
+        free = [patterns.Unstructured()] * len(shapes)
+        alone = [False] * len(shapes)
+        self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
+        self._select = backend.compiled(
+            lambda weights, zeros: masks.decide(weights, free, zeros, alone)
+        )
+        self._pass = backend.compiled(
+            lambda weights: ops.stack([ops.max(ops.abs(weight)) for weight in weights])
+        )
+
+    def reset(self):
+        """Gives back the weights that an update has set to zero; not timed."""
+        for variable, value in zip(self.variables, self.values, strict=True):
+            variable.assign(value)
+        _wait(self._written)
+
+    def one_pass(self):
+        _wait(self._pass([variable.value for variable in self.variables]))
+
+    def select(self):
+        decisions = self._select([v.value for v in self.variables], self._zeros)
+        _wait(decision.finite for decision in decisions)
+
+    def update(self):
+        self._updates.prune(self._targets, SPARSITY)
+        _wait(self._written)
+
+
+def _wait(results):
+    """Returns when the results are there; JAX only promises them."""
+    if keras.backend.backend() == "jax":
+        for result in results if not hasattr(results, "shape") else [results]:
+            getattr(result, "value", result).block_until_ready()
+
+
+def measure(steps, reset, rounds):
+    """Returns {name: seconds of each round}, all steps in turns, after a warm-up.
+
+    Args:
+        steps: {name: function}, or a function that returns the seconds it measured.
+        reset: called before each step.
+        rounds: how many turns.
+    """
+    seconds = {name: [] for name in steps}
+    for turn in range(rounds + 1):
+        for name, step in steps.items():
+            reset()
+            start = time.perf_counter()
+            measured = step()
+            elapsed = time.perf_counter() - start if measured is None else measured
+            if turn:
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def compare(title, shapes, rounds):
+    """Measures weights of some shapes, prints a table and returns the numbers."""
+    weights = Weights(shapes)
+    start = time.perf_counter()
+    weights.update()
+    first = time.perf_counter() - start
+    steps = {
+        "pass": weights.one_pass,
+        "selection": weights.select,
+        "update": weights.update,
+    }
+    size = sum(value.size for value in weights.values)
+    with contextlib.ExitStack() as stack:
+        theirs = None
+        if len(shapes) == 1:
+            theirs = stack.enter_context(tfmot.worker(size, SPARSITY))
+        if theirs is not None:
+            steps |= {"TFMOT pass": theirs.one_pass, "TFMOT update": theirs.update}
+        seconds = measure(steps, weights.reset, rounds)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+
+    print(f"\n{title}; first update (trace and compile): {first:.1f} s")
+    for name, values in seconds.items():
+        print(
+            f"  {name:13} {medians[name] * 1e3:9.1f} ms"
+            f" ({min(values) * 1e3:.1f} to {max(values) * 1e3:.1f})"
+            f" {medians[name] / medians['pass']:8.1f} passes"
+        )
+    result = {"entries": size, "tensors": len(shapes), "first_update_s": first}
+    result |= {f"{name}_ms": median * 1e3 for name, median in medians.items()}
+    result["update_passes"] = medians["update"] / medians["pass"]
+    if "TFMOT update" in medians:
+        result["tfmot_over_ours"] = medians["TFMOT update"] / medians["update"]
+        print(f"  TFMOT / ours  {result['tfmot_over_ours']:9.1f}")
+    elif len(shapes) == 1:
+        print("  TFMOT         not installed")
+    return result
+
+
+def machine():
+    """Returns where this ran, as a dict."""
+    framework = keras.backend.backend()
+    return {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        framework: importlib.metadata.version(framework),
+    }
+
+
+def _processor():
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+
+    about = machine()
+    print(", ".join(f"{name} {value}" for name, value in about.items()))
+    print(f"sparsity {SPARSITY}; a weight with its mask and two slots (Adam);")
+    print("medians of interleaved rounds (least to most); a pass: reduce_max(|w|)")
+    cases = [
+        ("4 M weights in one tensor", [(2000, 2000)]),
+        ("26 M weights in one tensor", [(6500, 4000)]),
+        ("500 tensors of 50 k", [(250, 200)] * 500),
+    ]
+    results = {
+        title: compare(title, shapes, options.rounds) for title, shapes in cases
+    }
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"about": about, "sparsity": SPARSITY, **results}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
