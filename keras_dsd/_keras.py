@@ -1,4 +1,4 @@
-"""The private names of Keras this package needs: each stands here alone, with its reason.
+"""The private names of Keras that this package needs, each with its reason.
 
 Everything else in the package uses public Keras API. Knows Keras's layers, nothing of
 masks or phases.

@@ -5,12 +5,14 @@ A rate that is a variable is set. A `LearningRateSchedule` is put inside a
 optimizers and factors; knows no phase.
 """
 
+from typing import Any
+
 import keras
 
 from keras_dsd import _checks, _keras, optimizer_slots
 from keras_dsd.position import RATES
 
-_Schedule = keras.optimizers.schedules.LearningRateSchedule
+_Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 
 
 @keras.saving.register_keras_serializable(package="keras_dsd")
@@ -89,7 +91,7 @@ class Rates:
             )
 
     def read(self):
-        """Returns the rates as they are now, one for each optimizer; NaN: a schedule."""
+        """Returns the rates now, one for each optimizer; NaN stands for a schedule."""
         rates = [
             float(source) if isinstance(source, keras.Variable) else float("nan")
             for source in map(_keras.learning_rate_source, self._leaves)

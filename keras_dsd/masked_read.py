@@ -143,6 +143,7 @@ class KeepZeros:
         return mask
 
     def __call__(self, weight):
+        """Returns the value that the variable `weight` is to have."""
         value = weight if self.constraint is None else self.constraint(weight)
         mask = self._mask_now()
         if self.average is not None:
@@ -161,5 +162,6 @@ class MaskedRegularizer:
         self.mask = mask
 
     def __call__(self, weight):
+        """Returns the penalty."""
         mask = ops.convert_to_tensor(self.mask)
         return self.regularizer(masked_read(ops.convert_to_tensor(weight), mask))

@@ -64,7 +64,7 @@ def find(optimizer, weights):
     Raises:
         ValueError: the optimizer can't be made anew from its own config.
     """
-    slots = [[] for _ in weights]
+    slots: list[list[Slot]] = [[] for _ in weights]
     for leaf in leaves(optimizer):
         by_name = collections.defaultdict(list)
         for variable in leaf.variables:
@@ -112,7 +112,9 @@ def _fresh_values(leaf, weight):
     prefix = weight.path.replace("/", "_") + "_"
     fresh = {}
     for variable in twin.variables:
-        if variable.name.startswith(prefix) and variable.shape == (1,) * len(weight.shape):
+        if variable.name.startswith(prefix) and variable.shape == (1,) * len(
+            weight.shape
+        ):
             value = float(np.ravel(keras.ops.convert_to_numpy(variable))[0])
             name = variable.name.removeprefix(prefix)
             fresh[name] = None if value == _WEIGHT else value

@@ -25,7 +25,7 @@ class _Pattern:
         return None
 
     def units(self, shape):
-        """Returns how many units, each zero or alive as a whole, `shape` consists of."""
+        """Returns how many units, each zero or alive as a whole, there are."""
         return math.prod(shape)
 
     def check(self, shape, path):

@@ -6,6 +6,7 @@ numbers, schedules and names; knows no model, no optimizer, no mask.
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 
@@ -18,6 +19,7 @@ def _serializable(cls):
     return keras.saving.register_keras_serializable(package="keras_dsd")(cls)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Config:
     """Lets a frozen dataclass be saved: its fields are its config."""
 
@@ -173,7 +175,7 @@ class Sparse(Phase):
     0.5
     """
 
-    sparsity: float | None = None
+    sparsity: Any = None  # a number once checked
     distribution: object = "uniform"
     schedule: object = "one_shot"
     pattern: object = None
@@ -254,7 +256,7 @@ class Sparse(Phase):
 @_serializable
 @dataclasses.dataclass(frozen=True)
 class Redense(Phase):
-    """Training of all weights again: the masks come off, the survivors stay as they are.
+    """Training of all weights again: masks come off, survivors stay as they are.
 
     The second D of DSD: the weights come back at zero and train together with the
     survivors at a tenth of the learning rate.
@@ -309,7 +311,7 @@ def dsd(epochs, sparsity=0.3, cycles=1):
     epochs = _checks.integer(epochs, "epochs", at_least=2 * cycles + 1)
     _checks.sparsity(sparsity)
     part = epochs // (2 * cycles + 1)
-    result = [Dense(epochs - 2 * cycles * part)]
+    result: list[Phase] = [Dense(epochs - 2 * cycles * part)]
     for cycle in range(1, cycles + 1):
         result.append(Sparse(part, sparsity=sparsity))
         result.append(Redense(part, lr_factor=float(f"1e-{cycle}")))

@@ -64,4 +64,4 @@ class Position:
         array = np.asarray(array, np.int32)
         best, *rates = array[cls.INTEGERS :].view(np.float32).tolist()
         integers = array[: cls.INTEGERS].tolist()
-        return cls(*integers, best=best, rates=tuple(rates))
+        return cls(*integers, best, tuple(rates))

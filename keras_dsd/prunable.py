@@ -7,6 +7,8 @@ taking it back gives exactly the layer that was. Knows one layer; knows no model
 or optimizer.
 """
 
+from typing import Any
+
 import keras
 
 from keras_dsd import _checks, _keras, backend, patterns, selection
@@ -15,8 +17,10 @@ from keras_dsd.pruning_state import PruningState
 
 STATE = "pruning_state"  # the attribute, and so the name in saved files
 
+_Layer: Any = object  # mixed into layers, so for a type checker it has all of theirs
 
-class Prunable:
+
+class Prunable(_Layer):
     """Makes a layer prunable: it can be masked while it trains, and looks the same.
 
     Every weight of the layer and its sublayers that is floating-point, trainable and
@@ -195,7 +199,7 @@ def _create_masks(layer):
     state = getattr(layer, STATE)
     if state.built:
         return
-    # Not the layer itself: in its first call its sublayers may be built, itself not yet.
+    # Not the layer itself: in its first call it may not be built, its sublayers are.
     others = [other for other in _keras.sublayers(layer) if other not in (layer, state)]
     if not all(other.built for other in others):
         return  # built by their first call; `Prunable.call` comes back here
@@ -236,7 +240,7 @@ def _config(layer):
     }
 
 
-_classes = {}
+_classes: dict[type, type] = {}
 
 
 def _prunable_class(plain):

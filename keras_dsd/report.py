@@ -10,7 +10,7 @@ import io
 import keras
 import numpy as np
 
-from keras_dsd import _keras, selection, wrapping
+from keras_dsd import selection, wrapping
 from keras_dsd.pruning_state import PruningState
 
 

@@ -98,7 +98,9 @@ class Targets:
             sparsity: that of the phase now, as its schedule says.
         """
         result = []
-        shared = [w for w, f in zip(self._weights, self.final, strict=True) if f is None]
+        shared = [
+            w for w, f in zip(self._weights, self.final, strict=True) if f is None
+        ]
         for weight, final, pattern in zip(
             self._weights, self.final, self.patterns, strict=True
         ):

@@ -3,8 +3,6 @@
 Knows phases and epoch numbers; knows no model.
 """
 
-import itertools
-
 from keras_dsd.phases import Phase, Redense, Sparse
 
 
@@ -34,7 +32,7 @@ class Timeline:
             seen_sparse = seen_sparse or isinstance(phase, Sparse)
             if isinstance(phase, Redense) and not seen_sparse:
                 raise ValueError(
-                    "`Redense` takes off the masks of a `Sparse` phase, so it must come "
+                    "`Redense` takes off the masks of a `Sparse` phase: it must come "
                     f"after one. Received: phases={phases!r}"
                 )
         self.phases = list(phases)
@@ -74,12 +72,16 @@ class Timeline:
         factors = [phase.lr_factor for phase in self.phases[: index + 1]]
         return next((factor for factor in reversed(factors) if factor), 1.0)
 
-    def __repr__(self):
-        ends = itertools.accumulate(phase.epochs for phase in self.phases)
-        return ", ".join(
-            f"{type(phase).__name__} to epoch {end}"
-            for phase, end in zip(self.phases, ends, strict=True)
-        )
+    def describe(self, index):
+        """Returns a line of text about phase number `index`."""
+        phase = self.phases[index]
+        line = f"DSD phase {index + 1}/{len(self.phases)}: {type(phase).__name__}, "
+        line += f"{'up to ' if phase.until else ''}{phase.epochs} epochs"
+        if isinstance(phase, Sparse):
+            line += f", sparsity {phase.sparsity:g}"
+        if phase.lr_factor is not None:
+            line += f", learning rate x {phase.lr_factor:g}"
+        return line
 
 
 def goes_on(position, epoch):
@@ -91,5 +93,3 @@ def goes_on(position, epoch):
     if position.phase < 0 or epoch < position.epoch:
         return False
     return epoch > position.epoch or not position.finished
-
-

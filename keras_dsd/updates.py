@@ -133,7 +133,9 @@ class Updates:
             self._fill(weight.variable, mask, back)
             for slot in slots:
                 starts_as_weight = slot.fresh is None or slot.is_average
-                self._fill(slot.variable, mask, back if starts_as_weight else slot.fresh)
+                self._fill(
+                    slot.variable, mask, back if starts_as_weight else slot.fresh
+                )
             weight.mask.assign(ops.ones_like(mask))
 
     @staticmethod

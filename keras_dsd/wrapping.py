@@ -135,9 +135,7 @@ def prunable_layers(model):
             "`model` must be a `keras.Model` or a layer. Received: "
             f"model={model!r} (of type {type(model).__module__}.{type(model).__name__})"
         )
-    return [
-        layer for layer in _keras.sublayers(model) if isinstance(layer, Prunable)
-    ]
+    return [layer for layer in _keras.sublayers(model) if isinstance(layer, Prunable)]
 
 
 def pruned_weights(model):
@@ -213,11 +211,7 @@ def _choose_weights(layers, include, exclude):
         chosen[id(layer)] = [
             number
             for number, weight, owner in _candidates(layer)
-            if (
-                include(weight)
-                if include
-                else not selection.kept_dense(weight, owner)
-            )
+            if (include(weight) if include else not selection.kept_dense(weight, owner))
             and not (exclude and exclude(weight))
         ]
     weights = [weight for layer in layers for _, weight, _ in _candidates(layer)]

@@ -25,12 +25,13 @@ from keras import ops
 # It is a square because XLA makes vector instructions of a sum in two steps.
 SIDE = 8
 ROW = SIDE * SIDE
-_GATHERED = 32  # rows are gathered when at most one in so many holds a member
+_GATHERED = 16  # rows are gathered when at most one in so many holds a member
 _TINY = 1 << 16  # entries that are sorted, if they belong to ...
 _FEW = 16  # ... so many groups or fewer
 _ALONE = 1 << 22  # entries from which on a group has a table of its own
 _SHARED = 1 << 24  # entries in a table that groups share
-_SAMPLE = 1 << 14  # sampled entries, over all groups
+_SAMPLE = 1 << 14  # most entries of all groups that are sampled ...
+_SAMPLED = 1 << 9  # ... one in so many of a smaller group
 _BITS = 8  # of one packed count: a row has at most 64
 _COUNT = (1 << _BITS) - 1
 _KEYS = {  # of infinity, and the largest that there is: keys between them are NaN
@@ -78,14 +79,19 @@ class Layout:
         return ((np.cumsum(self.rows) - self.rows) * ROW).astype("int32")
 
     @functools.cached_property
+    def totals(self):
+        """The entries of each group."""
+        return np.bincount(self.groups, self.sizes).astype("int64")
+
+    @functools.cached_property
     def sample(self):
         """Positions (groups, samples) of entries spread over each group.
 
         One at a random place of every stride: weights may repeat with some period.
         """
-        sizes = np.array(self.sizes)
-        totals = np.bincount(self.groups, sizes).astype("int64")
-        count = max(1, min(_SAMPLE // len(totals), int(totals.max()) // ROW))
+        sizes, totals = np.array(self.sizes), self.totals
+        count = min(_SAMPLE // len(totals), int(totals.max()) // _SAMPLED)
+        count = max(count // ROW, 1) * ROW
         places = np.arange(count) + np.random.default_rng(0).random(count)
         ranks = (places / len(places) * totals[:, None]).astype("int64")
         ranks += (np.cumsum(totals) - totals)[:, None]  # in the table but for filling
@@ -138,7 +144,7 @@ def cut_all(scores, zeros, groups, bits, cut_table):
             layout = Layout(tuple(sizes[i] for i in order), tuple(local))
             lost = ops.take(zeros, np.array(numbers))
             table = cut_table([scores[i] for i in order], lost, layout)
-            found = [Cut(*(part[n] for part in table)) for n in range(len(order))]
+            found = map(Cut, *(ops.unstack(part) for part in table))
         for i, cut_of_tensor in zip(order, found, strict=True):
             cuts[i] = cut_of_tensor
     return cuts
@@ -212,7 +218,9 @@ def cut(entries, layout, zeros, bits):
     key = ops.where(zeros > 0, bracket[0], -1)
     filling = (layout.rows * ROW - np.array(layout.sizes)).astype("int32")
     finite = _totals(odd, tensor_of_row, tensors) <= filling
-    return Cut(ops.take(key, groups), ops.take(position, groups) - layout.starts, finite)
+    return Cut(
+        ops.take(key, groups), ops.take(position, groups) - layout.starts, finite
+    )
 
 
 class _Rows:
@@ -222,6 +230,7 @@ class _Rows:
         self.entries, self.group, self.groups, self.bits = entries, group, groups, bits
         dtype = keras.backend.standardize_dtype(entries.dtype)
         self.infinity, self.largest = _KEYS[dtype]
+        self.key_dtype = "int64" if dtype == "float64" else "int32"
 
     def spread(self, values):
         """From one value per group to one per row (broadcast where that is enough)."""
@@ -265,21 +274,34 @@ def _totals(counts, segment, segments):
 
 def _first_bracket(rows, layout, wanted):
     """One pass over all entries, with a bracket from a sample."""
-    sample = ops.sort(rows.bits(ops.take(ops.reshape(rows.entries, (-1,)), layout.sample)))
-    groups, size = layout.sample.shape
-    sizes = np.bincount(layout.groups, layout.sizes).astype("float32")
-    share = ops.cast(wanted, "float32") / sizes
-    reach = 3 * ops.sqrt(share * (1 - share) * size) + 4  # three standard deviations
-    ranks = ops.stack([share * size - reach, share * size + reach], axis=1)
-    ranks = ops.cast(ops.clip(ranks, 0, size - 1), "int32")
-    first, second = ops.unstack(ops.take_along_axis(sample, ranks, axis=1), axis=1)
-    second = ops.minimum(second, rows.largest - 1) + 1
-
-    lo, hi = ops.zeros_like(first), ops.full_like(first, rows.largest)
+    lo, hi = ops.zeros((rows.groups,), rows.key_dtype), rows.largest
+    hi = ops.full_like(lo, rows.largest)
+    none = ops.zeros((rows.group.shape[0],), "int32")
+    first, second = _from_sample(rows, layout, wanted)
     below, upto, odd = rows.count(first, second)
-    none = ops.zeros_like(below)
     bracket = lo, hi, none, none + ROW, first, second, ops.zeros_like(wanted)
     return _settle(rows, wanted, bracket, below, upto), odd
+
+
+def _from_sample(rows, layout, wanted):
+    """Returns, per group, two keys that the wanted one is very likely between."""
+    groups, size = layout.sample.shape
+    share = ops.cast(wanted, "float32") / np.array(layout.totals, "float32")
+    reach = 3 * ops.sqrt(share * (1 - share) * size) + 4  # three standard deviations
+    ranks = ops.concatenate([share * size - reach, share * size + reach])
+    ranks = ops.cast(ops.clip(ranks, 1, size), "int32")
+    # The sample twice, once for either rank.
+    entries = ops.take(ops.reshape(rows.entries, (-1,)), np.tile(layout.sample, (2, 1)))
+    entries = ops.reshape(entries, (-1, SIDE, SIDE))
+    group = np.repeat(np.arange(2 * groups, dtype="int32"), size // ROW)
+    sample = _Rows(entries, group, 2 * groups, rows.bits)
+    lo = ops.zeros((2 * groups,), rows.key_dtype)
+    none = ops.zeros((group.shape[0],), "int32")
+    bracket = _aim(
+        sample, ranks, lo, lo + rows.largest, none, none + ROW, ops.zeros_like(ranks)
+    )
+    keys, *_ = _narrow(sample, ranks, bracket, 0)
+    return keys[:groups], ops.minimum(keys[groups:], rows.largest - 1) + 1
 
 
 def _settle(rows, wanted, bracket, below_first, below_second):
@@ -299,14 +321,16 @@ def _settle(rows, wanted, bracket, below_first, below_second):
 def _aim(rows, wanted, lo, hi, below, upto, misses):
     """Returns the bracket with the next two keys, around where the wanted one is due.
 
-    If keys lay evenly in the bracket, the wanted one would be off by the square root
-    of their number; that they do not costs more the larger the bracket's share is.
+    If keys lay evenly in the bracket, the wanted one would be off by some multiple of
+    the square root of their number. That they do not costs more the larger a share of
+    all entries the bracket holds.
     """
+    entries = ops.cast(rows.totals(ops.full_like(below, ROW)), "float32")
     below_group, upto_group = rows.totals(below), rows.totals(upto)
     members = ops.cast(upto_group - below_group, "float32")
     width = ops.cast(hi - lo, "float32")
     centre = (ops.cast(wanted - below_group, "float32") - 0.5) / members
-    reach = 2 / ops.sqrt(members) + 1 / width
+    reach = 2 / ops.sqrt(members) + members / entries / 2 + 1 / width
     reach = ops.minimum(reach * 8 ** ops.cast(misses, "float32"), 0.25)
 
     def key(place):
@@ -387,7 +411,10 @@ def _position(rows, wanted, bracket, ids):
     until, goes, members = _tie(rows, wanted, below, upto)
     here = (until - members < goes) & (goes <= until)
     row = ops.where(here, ops.arange(ids.shape[0], dtype="int32"), 0)
-    row, rank = rows.totals(row), rows.totals(ops.where(here, goes - until + members, 0))
+    row, rank = (
+        rows.totals(row),
+        rows.totals(ops.where(here, goes - until + members, 0)),
+    )
     entries = ops.reshape(ops.take(rows.keys(), row, axis=0), (-1, ROW))
     ties = ops.cast(entries == key[:, None], "int32")
     before = ops.cumsum(ties, axis=1) < rank[:, None]

@@ -31,7 +31,9 @@ def compiled_update(function, variables):
 
     @tf.function
     def run(*args):
-        values = tf.nest.map_structure(lambda v: tf.convert_to_tensor(v.value), variables)
+        values = tf.nest.map_structure(
+            lambda v: tf.convert_to_tensor(v.value), variables
+        )
         values, aux = function(values, *args)
         tf.nest.map_structure(lambda v, value: v.assign(value), variables, values)
         return aux

@@ -138,7 +138,9 @@ def _bracket(keys, lost):
     count = min(size, _SAMPLE)
     # Drawn by NumPy, so that the user's random state is left alone.
     places = (np.arange(count) + np.random.default_rng(0).random(count)) * size / count
-    sample = keys[torch.from_numpy(places.astype("int64")).to(keys.device)].sort().values
+    sample = (
+        keys[torch.from_numpy(places.astype("int64")).to(keys.device)].sort().values
+    )
     share = lost / size
     reach = 4 * (count * share * (1 - share)) ** 0.5 + 4
     lo, hi = int(count * share - reach), int(count * share + reach)

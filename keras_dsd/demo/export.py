@@ -68,8 +68,8 @@ def export(model, folder, x):
         largest = np.max(np.abs(expected))
         found = f"not equal: they differ by up to {difference:.1e} of {largest:.1f}"
     text = (
-        f"SavedModel: {folder}. Loaded by plain TensorFlow in a process that can import "
-        f"neither Keras nor keras_dsd; its outputs on {len(x)} test pictures and the "
+        f"SavedModel: {folder}. Loaded by plain TensorFlow in a process that "
+        f"can import neither Keras nor keras_dsd; its outputs on {len(x)} test pictures and the "
         f"original's are {found}."
     )
     return Exported(True, equal, difference, text)

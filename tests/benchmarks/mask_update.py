@@ -184,9 +184,7 @@ def main():
         ("26 M weights in one tensor", [(6500, 4000)]),
         ("500 tensors of 50 k", [(250, 200)] * 500),
     ]
-    results = {
-        title: compare(title, shapes, options.rounds) for title, shapes in cases
-    }
+    results = {title: compare(title, shapes, options.rounds) for title, shapes in cases}
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"about": about, "sparsity": SPARSITY, **results}, file, indent=1)

@@ -61,7 +61,9 @@ def main():
         sys.exit(1)
 
     size, sparsity = int(sys.argv[1]), float(sys.argv[2])
-    value = np.random.default_rng(0).standard_normal((size // 2000, 2000), dtype="float32")
+    value = np.random.default_rng(0).standard_normal(
+        (size // 2000, 2000), dtype="float32"
+    )
     weight, mask = tf.Variable(value), tf.Variable(tf.ones_like(value))
     step = tf.Variable(0, dtype=tf.int64)
     pruning = pruning_impl.Pruning(

@@ -8,7 +8,6 @@ import keras_dsd as dsd
 from tests import helpers
 
 
-
 @pytest.mark.parametrize("clip", [{}, {"global_clipnorm": 0.01}, {"clipnorm": 0.01}])
 def test_gradient_that_arrives(clip):
     """One step equals the step on a model whose pruned inputs have no effect at all."""
@@ -17,7 +16,9 @@ def test_gradient_that_arrives(clip):
     start = model.get_weights()
     model.compile(keras.optimizers.SGD(0.1, **clip), "mse")
     phases = [dsd.phases.Sparse(1, sparsity=0.5)]
-    model.fit(x, y, batch_size=64, verbose=0, callbacks=[dsd.DSDCallback(phases, verbose=0)])
+    model.fit(
+        x, y, batch_size=64, verbose=0, callbacks=[dsd.DSDCallback(phases, verbose=0)]
+    )
     masks = helpers.masks_of(model)
     trained = helpers.values(dsd.strip(model).trainable_variables)
 
@@ -43,9 +44,7 @@ def reference_step(x, y, start, masks, clip):
         gradients = [
             g * min(1, clip["clipnorm"] / np.sqrt((g**2).sum())) for g in gradients
         ]
-    return [
-        w - 0.1 * g for w, g in zip((w1, b1, w2, b2), gradients, strict=True)
-    ]
+    return [w - 0.1 * g for w, g in zip((w1, b1, w2, b2), gradients, strict=True)]
 
 
 def start_trainables(start, plain):

@@ -65,9 +65,7 @@ class Moments:
                 "weight": helpers.values([weight])[0],
                 "mask": mask,
                 "slots": slots_of(optimizer, weight) if optimizer.built else {},
-                "fresh": fresh_slots(
-                    optimizer, self.model.trainable_variables, weight
-                ),
+                "fresh": fresh_slots(optimizer, self.model.trainable_variables, weight),
             }
             for weight, mask in zip(weights, helpers.masks_of(self.model), strict=True)
         ]
@@ -181,9 +179,7 @@ def test_other_weights_keep_their_slots():
     seen = []
 
     def look(epoch, logs):
-        seen.append(
-            {v.path: helpers.values([v])[0] for v in model.optimizer.variables}
-        )
+        seen.append({v.path: helpers.values([v])[0] for v in model.optimizer.variables})
 
     look_ = keras.callbacks.LambdaCallback(on_epoch_begin=look)
     phases = [dsd.phases.Dense(1), dsd.phases.Sparse(1, sparsity=0.9)]
@@ -196,7 +192,5 @@ def test_other_weights_keep_their_slots():
         verbose=0,
     )
     before, after = seen[-2:]
-    differ = [
-        path for path in before if not np.array_equal(before[path], after[path])
-    ]
+    differ = [path for path in before if not np.array_equal(before[path], after[path])]
     assert differ and all("dense_kernel" in path for path in differ)

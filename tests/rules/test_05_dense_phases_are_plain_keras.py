@@ -121,6 +121,7 @@ def test_after_a_sparse_phase_too(name):
         ],
         verbose=0,
     )
+    keras.utils.clear_session(free_memory=False)
     plain = plain_model()
     plain.compile(OPTIMIZERS[name](), "mse")
     plain.optimizer.build(plain.trainable_variables)

@@ -1,0 +1,227 @@
+"""One training run: what is due at an epoch, at a step, at the end, and doing it.
+
+Between the timeline, which says what should hold, and `updates`, `learning_rates` and
+the layers' states, which make it hold. `callback` drives it from `fit`. Knows phases,
+states and an optimizer; knows no model and no training loop.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from keras_dsd import optimizer_slots
+from keras_dsd.phases import Sparse
+from keras_dsd.position import Position
+from keras_dsd.targets import Targets
+from keras_dsd.timeline import Timeline, goes_on
+from keras_dsd.updates import Updates
+
+
+class Run:
+    """Plays a timeline on the prunable layers of one model.
+
+    Args:
+        timeline: the `Timeline`.
+        states: list of the layers' `PruningState`s, built.
+        optimizer: the built optimizer.
+        rates: the optimizer's `Rates`.
+        steps: batches in an epoch, or `None` if the data does not tell.
+        seed: integer for random draws.
+        announce: function of a line of text, called as a phase begins.
+
+    Raises:
+        TypeError, ValueError: a phase does not fit the weights.
+    """
+
+    _phase: Any  # one of `phases`
+    _schedule: Any = None  # sparsity over time, in a sparse phase
+    _sparsity = 0.0
+    _batches = 0  # in the epoch so far
+
+    def __init__(self, timeline, states, optimizer, rates, steps, seed, announce):
+        self._timeline: Timeline = timeline
+        self._states = states
+        self._rates = rates
+        self._steps = steps
+        self._seed = seed
+        self._announce = announce
+        self._weights = [weight for state in states for weight in state.pruned]
+        self._targets = {
+            index: Targets(phase, self._weights)
+            for index, phase in enumerate(timeline.phases)
+            if isinstance(phase, Sparse)
+        }
+        self._updates = Updates(self._weights, optimizer)
+        self._accumulation = optimizer_slots.accumulation(optimizer)
+        self._position = Position()
+        self._has_begun = False
+
+    @property
+    def trace_key(self):
+        """What a compiled step depends on, besides the model: one trace for each."""
+        in_force = tuple(state.in_force for state in self._states)
+        return in_force, self._rates.traced_factors()
+
+    def begin_epoch(self, epoch):
+        """Switches phases, and updates the masks that are due with the epoch.
+
+        The stored position is read in the first epoch, not before: what restores
+        weights may do so until then.
+        """
+        entered = False
+        if not self._has_begun:
+            self._position = self._find_position(epoch)
+        position = self._position
+        index, start = self._timeline.locate(epoch, position)
+        if (index, start) != (position.phase, position.start):
+            entered = True
+            position.phase, position.start, position.time = index, start, -1
+            position.wait, position.over, position.best = 0, 0, math.nan
+        position.epoch = epoch
+        self._batches = 0
+        if entered or not self._has_begun:
+            self._set_phase(index, entered)
+        self._has_begun = True
+        if self._schedule:
+            self._update(self._time(epoch))
+        self._store()
+
+    def _find_position(self, epoch):
+        position = self._states[0].position
+        if goes_on(position, epoch):
+            position.finished = 0
+            return position
+        return Position(rates=self._rates.read())
+
+    def _set_phase(self, index, entered):
+        phase = self._phase = self._timeline.phases[index]
+        self._schedule = None
+        if isinstance(phase, Sparse):
+            self._schedule = phase.schedule_over(
+                self._timeline.sparsity_before(index), self._steps_for(phase)
+            )
+            if not entered:  # restored
+                self._enforce()
+        elif entered:
+            self._take_off_masks(getattr(phase, "restore", "zero"))
+        if entered and phase.lr_factor is not None:
+            self._rates.apply(phase.lr_factor, self._position.rates)
+        else:
+            self._rates.rewrap(self._timeline.last_factor(index))
+        if entered:
+            self._announce(self._timeline.describe(index))
+
+    def _steps_for(self, phase):
+        steps = (self._steps or self._position.steps) // self._accumulation
+        if phase.update_every and not callable(phase.schedule) and not steps:
+            raise ValueError(
+                "The length of an epoch is not known, so the schedule has no end. Pass "
+                "`steps_per_epoch` to `fit`, or a schedule with an `end`. "
+                f"Received: schedule={phase.schedule!r}, "
+                f"update_every={phase.update_every!r}"
+            )
+        return steps
+
+    def _time(self, epoch):
+        """Returns the time of the last update due, in the unit of the schedule."""
+        epochs, every = epoch - self._position.start, self._phase.update_every
+        if not every:
+            return epochs
+        batches = epochs * (self._steps or self._position.steps) + self._batches
+        return batches // self._accumulation // every * every
+
+    def _update(self, time):
+        """Updates the masks if the sparsity at `time` is another than they have."""
+        before = self._position.time
+        if time <= before:
+            return
+        self._position.time = time
+        sparsity = self._schedule(time)
+        if before >= 0 and self._schedule(before) == sparsity:
+            return
+        self._updates.prune(self._targets[self._position.phase], sparsity)
+        self._sparsity = self._updates.sparsity()
+        if before < 0:
+            self._enforce()
+
+    def _enforce(self):
+        """Puts the masks in force, but not on layers that the phase keeps dense."""
+        averages = self._updates.averages
+        targets = self._targets[self._position.phase]
+        for state in self._states:
+            if any(targets.prunes(weight) for weight in state.pruned):
+                state.enforce(averages)
+            else:
+                state.release()
+        self._sparsity = self._updates.sparsity()
+
+    def _take_off_masks(self, restore):
+        if any(state.in_force for state in self._states):
+            self._updates.take_off(restore, (self._seed, self._position.phase))
+            for state in self._states:
+                state.release()
+        self._sparsity = 0.0
+
+    def end_batch(self, batch):
+        """Counts the batch number `batch`; returns whether masks are due after it."""
+        self._batches = batch + 1
+        if not (self._schedule and self._phase.update_every):
+            return False
+        return self._time(self._position.epoch) > self._position.time
+
+    def update_masks(self):
+        """Updates the masks that are due, see `end_batch`."""
+        self._update(self._time(self._position.epoch))
+
+    def end_epoch(self, epoch, logs):
+        """Adds to the logs, and looks whether the phase has come to its plateau.
+
+        Returns:
+            Whether training is over: the last phase is, in a run that may end early.
+        """
+        position, phase = self._position, self._phase
+        position.steps = self._batches
+        if phase.until and self._schedule_is_over(epoch):
+            self._watch(phase.until, logs)
+        logs["sparsity"] = self._sparsity
+        logs["dsd_phase"] = float(position.phase)
+        self._store()
+        is_last = position.phase == len(self._timeline.phases) - 1
+        is_over = position.over or epoch + 1 >= position.start + phase.epochs
+        return bool(is_last and is_over and self._timeline.can_end_early)
+
+    def _schedule_is_over(self, epoch):
+        # Before its end a ramp makes the metric worse, which is no plateau.
+        schedule = self._schedule
+        return not schedule or schedule(self._time(epoch)) == self._phase.sparsity
+
+    def _watch(self, plateau, logs):
+        if plateau.monitor not in logs:
+            raise ValueError(
+                f"`Plateau` watches a metric that the logs do not hold: {sorted(logs)}."
+                f" Received: monitor={plateau.monitor!r}"
+            )
+        position = self._position
+        value = float(np.float32(logs[plateau.monitor]))  # as it will be stored
+        if plateau.improves(value, position.best):
+            position.best, position.wait = value, 0
+        else:
+            position.wait += 1
+        position.over = int(position.wait >= plateau.patience)
+
+    def finish(self):
+        """Ends the run; optimizers get their own schedules back.
+
+        Returns:
+            Whether a compiled step still holds a factor of such a schedule.
+        """
+        self._position.finished = 1
+        self._store()
+        held = bool(self._rates.traced_factors())
+        self._rates.unwrap()
+        return held
+
+    def _store(self):
+        for state in self._states:
+            state.position = self._position
