@@ -64,4 +64,5 @@ class Position:
         array = np.asarray(array, np.int32)
         best, *rates = array[cls.INTEGERS :].view(np.float32).tolist()
         integers = array[: cls.INTEGERS].tolist()
-        return cls(*integers, best, tuple(rates))
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**dict(zip(names, [*integers, best, tuple(rates)], strict=True)))

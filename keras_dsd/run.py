@@ -141,9 +141,10 @@ class Run:
         if before >= 0 and self._schedule(before) == sparsity:
             return
         self._updates.prune(self._targets[self._position.phase], sparsity)
-        self._sparsity = self._updates.sparsity()
         if before < 0:
             self._enforce()
+        else:
+            self._sparsity = self._updates.sparsity()
 
     def _enforce(self):
         """Puts the masks in force, but not on layers that the phase keeps dense."""

@@ -50,17 +50,17 @@ class Timeline:
         that ended early stay ended; otherwise counts `epochs` from 0. After the last
         phase its state goes on.
         """
-        if goes_on(position, epoch) and position.phase < len(self.phases):
+        last = len(self.phases) - 1
+        if goes_on(position, epoch) and position.phase <= last:
             index, start = position.phase, position.start
-            if position.over and epoch > position.epoch:
+            if position.over and epoch > position.epoch and index < last:
                 index, start = index + 1, epoch
         else:
             index, start = 0, 0
-        last = len(self.phases) - 1
         while index < last and epoch >= start + self.phases[index].epochs:
             start += self.phases[index].epochs
             index += 1
-        return min(index, last), start
+        return index, start
 
     def sparsity_before(self, index):
         """Returns the sparsity that the phase before number `index` ended with."""

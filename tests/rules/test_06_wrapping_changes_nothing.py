@@ -39,7 +39,7 @@ def everything(model, x):
             [weight.path for weight in weights_without_masks(layer)]
             for layer in model.layers
         ],
-        "parameters": sum(weight.size for weight in weights_without_masks(model)),
+        "parameters": sum(value.size for value in helpers.values(weights)),
         "class": type(model).__name__,
         "model": isinstance(model, keras.Model),
     }
@@ -182,7 +182,7 @@ def test_attributes_that_are_set_and_got_by_hand():
     wrapped = dsd.Prunable(layer)
     assert wrapped is layer
     assert layer.note == "kept"
-    layer.trainable = False
     layer.build((None, 3))
+    layer.trainable = False
     assert layer.units == 4 and layer.name == "mine"
     assert not layer.trainable_variables
