@@ -41,15 +41,15 @@ model.compile(
     metrics=["accuracy"],
 )
 
-# Dense, sparse, dense, sparse, dense. Each phase lasts 15 epochs at most and ends once
-# the validation loss has not improved for 3.
-until = phases.Plateau("val_loss", patience=3)
+# Dense, sparse, dense, sparse, dense. Each phase lasts 10 epochs at most and ends once
+# the validation loss has not improved for 2.
+until = phases.Plateau("val_loss", patience=2)
 plan = [
-    phases.Dense(15, until=until),
-    phases.Sparse(15, sparsity=0.3, until=until),
-    phases.Redense(15, lr_factor=0.5, until=until),
-    phases.Sparse(15, sparsity=0.5, until=until),
-    phases.Redense(15, lr_factor=0.1, until=until),
+    phases.Dense(10, until=until),
+    phases.Sparse(10, sparsity=0.3, until=until),
+    phases.Redense(10, lr_factor=0.5, until=until),
+    phases.Sparse(10, sparsity=0.5, until=until),
+    phases.Redense(10, lr_factor=0.1, until=until),
 ]
 
 # The masks are off when training is over, so the report is made while they are on:

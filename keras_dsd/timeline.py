@@ -76,7 +76,8 @@ class Timeline:
         """Returns a line of text about phase number `index`."""
         phase = self.phases[index]
         line = f"DSD phase {index + 1}/{len(self.phases)}: {type(phase).__name__}, "
-        line += f"{'up to ' if phase.until else ''}{phase.epochs} epochs"
+        line += f"{'up to ' if phase.until else ''}{phase.epochs} epoch"
+        line += "s" if phase.epochs > 1 else ""
         if isinstance(phase, Sparse):
             line += f", sparsity {phase.sparsity:g}"
         if phase.lr_factor is not None:

@@ -17,10 +17,10 @@ sys.modules.update(keras=None, keras_dsd=None)
 import numpy as np
 import tensorflow as tf
 
-model = tf.saved_model.load(sys.argv[1])
-outputs = model.serve(tf.constant(np.load(sys.argv[2])))
+model = tf.saved_model.load(".")
+outputs = model.serve(tf.constant(np.load(sys.argv[1])))
 assert sys.modules["keras_dsd"] is sys.modules["keras"] is None
-np.save(sys.argv[3], outputs.numpy())
+np.save(sys.argv[2], outputs.numpy())
 """
 
 
@@ -68,9 +68,9 @@ def export(model, folder, x):
         largest = np.max(np.abs(expected))
         found = f"not equal: they differ by up to {difference:.1e} of {largest:.1f}"
     text = (
-        f"SavedModel: {folder}. Loaded by plain TensorFlow in a process that "
-        f"can import neither Keras nor keras_dsd; its outputs on {len(x)} test pictures and the "
-        f"original's are {found}."
+        f"SavedModel: {folder}. Loaded by plain TensorFlow in a process that can "
+        "import neither Keras nor keras_dsd; its outputs and the original's, on "
+        f"{len(x)} test pictures, are {found}."
     )
     return Exported(True, equal, difference, text)
 
@@ -82,13 +82,15 @@ def outputs_of(folder, x):
         outputs = os.path.join(scratch, "outputs.npy")
         np.save(inputs, x)
         done = subprocess.run(
-            [sys.executable, "-c", CHECK, str(folder), inputs, outputs],
+            [sys.executable, "-c", CHECK, inputs, outputs],
+            # Loaded as ".", for TensorFlow takes [] and * in a path for patterns.
+            cwd=folder,
             capture_output=True,
             text=True,
         )
         if done.returncode:
             raise RuntimeError(
                 "Plain TensorFlow could not run the exported model. Received: "
-                f"{done.stderr}"
+                f"{done.stderr.strip().splitlines()[-1]}"
             )
         return np.load(outputs)

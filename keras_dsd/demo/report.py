@@ -99,14 +99,14 @@ def compare(console, pairs, verdict):
 
 def _table(pairs):
     table = Table(title="Test accuracy and training time", box=box.SIMPLE_HEAD)
-    table.add_column("seed")
+    table.add_column("seed", no_wrap=True)
     for heading in (
         "conventional\naccuracy",
         "DSD\naccuracy",
         "difference\n(points)",
         "conventional\ntime",
         "DSD\ntime",
-        "DSD time /\nconventional",
+        "time\nratio",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = [

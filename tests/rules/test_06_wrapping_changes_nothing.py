@@ -22,6 +22,9 @@ def flat(outputs):
 def everything(model, x):
     """Returns what a user sees of a model."""
     weights = weights_without_masks(model)
+    # A subclassed model is wrapped as a whole, so its masks are a layer of its own.
+    states = wrapping.states(model)
+    layers = [layer for layer in model.layers if layer not in states]
     return {
         "predict": flat(model.predict(x, verbose=0)),
         "call": flat(model(x, training=False)),
@@ -29,15 +32,14 @@ def everything(model, x):
         "ids": [id(weight) for weight in weights],
         "paths": [weight.path for weight in weights],
         "trainable": [weight.path for weight in model.trainable_variables],
-        "names": [layer.name for layer in model.layers],
-        "classes": [type(layer).__name__ for layer in model.layers],
+        "names": [layer.name for layer in layers],
+        "classes": [type(layer).__name__ for layer in layers],
         "kinds": [
             all(isinstance(layer, kind) for kind in KINDS[type(layer).__name__])
-            for layer in model.layers
+            for layer in layers
         ],
         "each layer's": [
-            [weight.path for weight in weights_without_masks(layer)]
-            for layer in model.layers
+            [weight.path for weight in weights_without_masks(layer)] for layer in layers
         ],
         "parameters": sum(value.size for value in helpers.values(weights)),
         "class": type(model).__name__,

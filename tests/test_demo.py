@@ -1,0 +1,220 @@
+"""The demo: a fair comparison, an honest verdict, and what it leaves in its folder."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("rich")
+pytest.importorskip("sklearn")
+
+from matplotlib import image
+
+import keras_dsd
+from keras_dsd import counts, demo
+from keras_dsd.demo import data, export, train
+from keras_dsd.demo.verdict import judge
+
+ROOT = pathlib.Path(keras_dsd.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.digits()
+
+
+def run(method, digits, seed=0, sparsity=0.3):
+    return train.train(method, seed=seed, digits=digits, epochs=3, sparsity=sparsity)
+
+
+def distance(one, other, phase):
+    """Returns the largest difference of two runs' kernels at the end of a phase."""
+    return max(
+        np.max(np.abs(kernel - other.weights[phase][path]))
+        for path, kernel in one.weights[phase].items()
+    )
+
+
+def test_digits_are_split_in_two_halves_that_never_change(digits):
+    again = data.digits()
+    np.testing.assert_array_equal(digits.x_test, again.x_test)
+    assert digits.x_train.shape == (898, 8, 8, 1)
+    assert digits.x_test.shape == (899, 8, 8, 1)
+    assert digits.x_train.dtype == "float32"
+    assert digits.x_train.min() == 0
+    assert digits.x_train.max() == 1
+    frequent = [np.bincount(y) for y in (digits.y_train, digits.y_test)]
+    assert np.max(np.abs(frequent[0] - frequent[1])) <= 1
+
+
+def test_methods_are_the_same_until_masks_make_the_difference(digits):
+    conventional, dsd = run("conventional", digits), run("dsd", digits)
+    assert distance(conventional, dsd, "Dense") == 0
+    assert distance(conventional, dsd, "Sparse") > 1e-3
+    assert conventional.rates == dsd.rates
+    assert dsd.rates[1] == dsd.rates[0]
+    assert dsd.rates[2] == pytest.approx(0.1 * dsd.rates[0])
+
+
+def test_without_zeros_dsd_is_conventional_training_to_the_end(digits):
+    # So the data's order, the dropout and the rates are the same in later phases too.
+    conventional = run("conventional", digits)
+    dsd = run("dsd", digits, sparsity=0.0)
+    another = run("conventional", digits, seed=1)
+    assert distance(conventional, dsd, "Redense") < 1e-4
+    assert distance(conventional, another, "Redense") > 1e-2
+
+
+def test_dsd_prunes_what_the_demo_says(digits):
+    dsd = run("dsd", digits)
+    assert dsd.pruned == [
+        "digits/conv2/kernel",
+        "digits/hidden/kernel",
+        "digits/logits/kernel",
+    ]
+    for path in dsd.pruned:
+        kernel = dsd.weights["Sparse"][path]
+        zeros = kernel.size - np.count_nonzero(kernel)
+        assert zeros == counts.zeros(kernel.size, 0.3)
+    by_phase = dsd.sparsity_by_phase()
+    assert by_phase["Dense"] == 0
+    assert by_phase["Sparse"] == pytest.approx(0.3, abs=1e-3)
+    assert by_phase["Redense"] < 0.1
+    assert not any(isinstance(layer, keras_dsd.Prunable) for layer in dsd.model.layers)
+
+
+@pytest.mark.parametrize(
+    ("conventional", "dsd", "outcome", "words"),
+    [
+        ([0.90, 0.91, 0.92], [0.95, 0.961, 0.969], "wins", "higher on 3"),
+        ([0.95, 0.961, 0.969], [0.90, 0.91, 0.92], "loses", "lower on 3"),
+        ([0.90, 0.95, 0.92], [0.95, 0.91, 0.93], "no difference", "does not win"),
+        ([0.9, 0.8, 0.7], [0.9, 0.8, 0.7], "no difference", "the same (higher on 0"),
+        ([0.90], [0.99], "undecided", "9.00 points higher"),
+        # Three times one picture more: no spread, and yet within what can be measured.
+        ([0.900, 0.910, 0.920], [0.901, 0.911, 0.921], "no difference", "higher on 3"),
+    ],
+)
+def test_verdict_says_what_the_numbers_allow(conventional, dsd, outcome, words):
+    verdict = judge(conventional, dsd, test_samples=1000)
+    assert verdict.outcome == outcome
+    assert words in verdict.text
+
+
+def test_verdict_is_the_paired_t_interval():
+    # By hand: differences 0.01, 0.02, 0.06; mean 0.03, deviation sqrt(7)/100; the
+    # 97.5 % quantile of Student's t with 2 degrees of freedom is 4.302653.
+    verdict = judge([0.90, 0.90, 0.90], [0.91, 0.92, 0.96], test_samples=1000)
+    margin = 4.302653 * (7**0.5 / 100) / 3**0.5
+    assert verdict.difference == pytest.approx(0.03)
+    assert verdict.low == pytest.approx(0.03 - margin)
+    assert verdict.high == pytest.approx(0.03 + margin)
+    assert verdict.outcome == "no difference"
+
+
+def test_verdict_wants_as_many_of_one_as_of_the_other():
+    with pytest.raises(ValueError, match="shorter"):
+        judge([0.9, 0.9], [0.9], test_samples=1000)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "received"),
+    [
+        ({"seeds": 0}, "Received: seeds=0"),
+        ({"epochs": 2}, "Received: epochs=2"),
+        ({"sparsity": 1.0}, r"Received: sparsity=1\.0"),
+    ],
+)
+def test_settings_refuse_and_make_no_folder(wrong, received, tmp_path):
+    out = tmp_path / "out"
+    fine = {"seeds": 1, "epochs": 3, "sparsity": 0.3, "out": out}
+    with pytest.raises(ValueError, match=received):
+        demo.Settings(**{**fine, **wrong})
+    assert not out.exists()
+
+
+def test_settings_refuse_a_file_as_folder(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ValueError, match="must be a folder"):
+        demo.Settings(1, 3, 0.3, file)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="no SavedModel there")
+def test_export_tells_equal_from_not_equal(monkeypatch, tmp_path, digits):
+    model, x = train.network(), digits.x_test[:5]
+    right = keras.ops.convert_to_numpy(model(x, training=False))
+    monkeypatch.setattr(export, "outputs_of", lambda folder, x: right)
+    same = export.export(model, tmp_path / "model", x)
+    assert same.equal
+    assert "equal, to the bit" in same.text
+    monkeypatch.setattr(export, "outputs_of", lambda folder, x: right + 0.5)
+    other = export.export(model, tmp_path / "model", x)
+    assert not other.equal
+    assert other.max_difference == pytest.approx(0.5, abs=1e-6)
+    assert "not equal" in other.text
+
+
+def test_a_model_that_tensorflow_cannot_load_is_an_error(tmp_path, digits):
+    with pytest.raises(RuntimeError, match="could not run"):
+        export.outputs_of(tmp_path, digits.x_test[:1])
+
+
+def test_the_whole_demo(tmp_path):
+    out = tmp_path / "out[1]"  # brackets: markup to Rich, a pattern to TensorFlow
+    command = [sys.executable, "-m", "keras_dsd", "demo", "--seeds", "2"]
+    done = subprocess.run(
+        [*command, "--epochs", "3", "--sparsity", "0.4", "--out", str(out)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    _check_results(results)
+    printed = " ".join(done.stdout.split())  # the console breaks lines
+    assert results["verdict"]["text"] in printed
+    for run in results["runs"]:
+        assert f"{run['accuracy'] * 100:.2f} %" in printed
+    assert str(out / "weights.png") in printed
+    picture = image.imread(out / "weights.png")
+    assert min(picture.shape[:2]) > 500
+    assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 10
+    assert results["saved_model"]["text"] in printed
+    if keras.backend.backend() == "torch":
+        assert not results["saved_model"]["exported"]
+        assert "Not exported" in printed
+    else:
+        assert (out / "saved_model" / "saved_model.pb").is_file()
+        assert results["saved_model"]["max_difference"] < 1e-4
+        if keras.backend.backend() == "tensorflow":
+            assert results["saved_model"]["equal"]
+
+
+def _check_results(results):
+    assert results["settings"]["seeds"] == [0, 1]
+    assert results["settings"]["sparsity"] == 0.4
+    assert results["versions"]["keras"] == keras.__version__
+    assert results["versions"]["keras-dsd"] == keras_dsd.__version__
+    runs = results["runs"]
+    assert [(run["seed"], run["method"]) for run in runs] == [
+        (0, "conventional"),
+        (0, "dsd"),
+        (1, "conventional"),
+        (1, "dsd"),
+    ]
+    accuracies = [run["accuracy"] for run in runs]
+    # Three epochs are enough to be far beyond guessing one of ten digits.
+    assert all(0.5 < accuracy <= 1 for accuracy in accuracies)
+    assert all(run["seconds"] > run["median_epoch_seconds"] > 0 for run in runs)
+    assert runs[1]["sparsity_by_phase"]["Sparse"] == pytest.approx(0.4, abs=1e-3)
+    differences = np.subtract(accuracies[1::2], accuracies[::2])
+    assert results["verdict"]["difference"] == pytest.approx(differences.mean())
