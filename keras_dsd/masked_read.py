@@ -96,7 +96,7 @@ class MaskedReads(keras.StatelessScope):
             self.__enter__()
 
 
-class KeepZeros:
+class KeepZeros(keras.constraints.Constraint):
     """A constraint: the weight's own, then zero where the mask is.
 
     Keras calls a variable's constraint after the optimizer's update and after the
@@ -151,7 +151,7 @@ class KeepZeros:
         return _masked(ops.convert_to_tensor(value), mask)
 
 
-class MaskedRegularizer:
+class MaskedRegularizer(keras.regularizers.Regularizer):
     """A regularizer that reads its weight masked, so that its gradient is masked too.
 
     Keras calls regularizers outside of the layer's call, on the variable itself.

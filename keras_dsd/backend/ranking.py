@@ -29,7 +29,7 @@ _GATHERED = 16  # rows are gathered when at most one in so many holds a member
 _TINY = 1 << 16  # entries that are sorted, if they belong to ...
 _FEW = 16  # ... so many groups or fewer
 _ALONE = 1 << 22  # entries from which on a group has a table of its own
-_SHARED = 1 << 24  # entries in a table that groups share
+_SHARED = 1 << 25  # entries in a table that groups share
 _SAMPLE = 1 << 16  # most entries of all groups that are sampled ...
 _SAMPLED = 1 << 8  # ... one in so many of a smaller group
 _BITS = 8  # of one packed count: a row has at most 64
@@ -204,7 +204,7 @@ def cut(entries, layout, zeros, bits):
     """
     tensors, groups = len(layout.sizes), np.array(layout.groups, "int32")
     tensor_of_row = np.repeat(np.arange(tensors, dtype="int32"), layout.rows)
-    rows = _Rows(entries, groups[tensor_of_row], groups[-1] + 1, bits)
+    rows = _Rows(entries, groups[tensor_of_row], layout.totals, bits)
     zeros = ops.cast(zeros, "int32")
     wanted = ops.maximum(zeros, 1)  # a group that loses none is put right at the end
 
@@ -224,10 +224,11 @@ def cut(entries, layout, zeros, bits):
 
 
 class _Rows:
-    """Entries in rows, each row of one group."""
+    """Entries in rows, each row of one group; of how many entries the groups are."""
 
-    def __init__(self, entries, group, groups, bits):
-        self.entries, self.group, self.groups, self.bits = entries, group, groups, bits
+    def __init__(self, entries, group, sizes, bits):
+        self.entries, self.group, self.sizes, self.bits = entries, group, sizes, bits
+        self.groups = len(sizes)
         dtype = keras.backend.standardize_dtype(entries.dtype)
         self.infinity, self.largest = _KEYS[dtype]
         self.key_dtype = "int64" if dtype == "float64" else "int32"
@@ -286,7 +287,7 @@ def _first_bracket(rows, layout, wanted):
 def _from_sample(rows, layout, wanted):
     """Returns, per group, two keys that the wanted one is very likely between."""
     groups, size = layout.sample.shape
-    share = ops.cast(wanted, "float32") / np.array(layout.totals, "float32")
+    share = ops.cast(wanted, "float32") / layout.totals.astype("float32")
     reach = 3 * ops.sqrt(share * (1 - share) * size) + 4  # three standard deviations
     ranks = ops.concatenate([share * size - reach, share * size + reach])
     ranks = ops.cast(ops.clip(ranks, 1, size), "int32")
@@ -294,7 +295,7 @@ def _from_sample(rows, layout, wanted):
     entries = ops.take(ops.reshape(rows.entries, (-1,)), np.tile(layout.sample, (2, 1)))
     entries = ops.reshape(entries, (-1, SIDE, SIDE))
     group = np.repeat(np.arange(2 * groups, dtype="int32"), size // ROW)
-    sample = _Rows(entries, group, 2 * groups, rows.bits)
+    sample = _Rows(entries, group, np.full(2 * groups, size), rows.bits)
     lo = ops.zeros((2 * groups,), rows.key_dtype)
     none = ops.zeros((group.shape[0],), "int32")
     bracket = _aim(
@@ -325,12 +326,12 @@ def _aim(rows, wanted, lo, hi, below, upto, misses):
     the square root of their number. That they do not costs more the larger a share of
     all entries the bracket holds.
     """
-    entries = ops.cast(rows.totals(ops.full_like(below, ROW)), "float32")
     below_group, upto_group = rows.totals(below), rows.totals(upto)
     members = ops.cast(upto_group - below_group, "float32")
     width = ops.cast(hi - lo, "float32")
     centre = (ops.cast(wanted - below_group, "float32") - 0.5) / members
-    reach = 2 / ops.sqrt(members) + members / entries / 2 + 1 / width
+    share = members / rows.sizes.astype("float32")
+    reach = 2 / ops.sqrt(members) + share / 2 + 1 / width
     reach = ops.minimum(reach * 8 ** ops.cast(misses, "float32"), 0.25)
 
     def key(place):
@@ -393,7 +394,7 @@ def _gather(rows, wanted, bracket, room):
     filled = ops.arange(room, dtype="int32") < ops.sum(taken)
 
     group = ops.take(rows.group, ids)
-    few = _Rows(ops.take(rows.entries, ids, axis=0), group, rows.groups, rows.bits)
+    few = _Rows(ops.take(rows.entries, ids, axis=0), group, rows.sizes, rows.bits)
     keys = few.keys()
     inside = (keys >= few.over_entries(lo)) & (keys < few.over_entries(hi))
     inside &= filled[:, None, None]
