@@ -70,9 +70,6 @@ class DSDCallback(keras.callbacks.Callback):
                 "`model = keras_dsd.make_prunable(model)` before `compile`. "
                 f"Received: model={model!r}"
             )
-        self._rates = Rates(model.optimizer)
-        if any(phase.lr_factor is not None for phase in self.timeline.phases):
-            self._rates.check()
         restores = [getattr(phase, "restore", None) for phase in self.timeline.phases]
         if "rewind" in restores:
             for state in self._states:
@@ -89,11 +86,14 @@ class DSDCallback(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
+        rates = Rates(optimizer)
+        if any(phase.lr_factor is not None for phase in self.timeline.phases):
+            rates.check()
         self._run = Run(
             self.timeline,
             self._states,
             optimizer,
-            self._rates,
+            rates,
             steps=self.params["steps"],
             seed=self.seed,
             announce=print if self.verbose else lambda line: None,

@@ -180,7 +180,7 @@ def mask(weight, pattern, decision):
 
 
 def stays(scores, key, index):
-    """Returns which entries stay, given the key and index of a `ranking.Cut`."""
+    """Returns which entries stay, given the key and index of a `tables.Cut`."""
     keys = backend.bits(scores)
     places = ops.arange(math.prod(scores.shape), dtype="int32")
     places = ops.reshape(places, scores.shape)

@@ -14,11 +14,11 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
-from matplotlib import image
+from matplotlib import colors, image
 
 import keras_dsd
 from keras_dsd import counts, demo
-from keras_dsd.demo import data, export, train
+from keras_dsd.demo import data, export, figure, train
 from keras_dsd.demo.verdict import judge
 
 ROOT = pathlib.Path(keras_dsd.__file__).parents[1]
@@ -85,8 +85,42 @@ def test_dsd_prunes_what_the_demo_says(digits):
     by_phase = dsd.sparsity_by_phase()
     assert by_phase["Dense"] == 0
     assert by_phase["Sparse"] == pytest.approx(0.3, abs=1e-3)
-    assert by_phase["Redense"] < 0.1
+    assert by_phase["Redense"] < by_phase["Sparse"]
     assert not any(isinstance(layer, keras_dsd.Prunable) for layer in dsd.model.layers)
+
+
+def test_histograms_show_who_is_pruned_and_comes_back(tmp_path, rng):
+    dense = rng.normal(size=(100, 40)).astype("float32")
+    sparse = np.where(np.abs(dense) < 0.5, 0, dense)
+    redense = np.where(sparse == 0, dense / 10, dense)
+    run = train.Run(
+        seed=0,
+        method="dsd",
+        accuracy=1.0,
+        seconds=1.0,
+        epoch_seconds=1.0,
+        rates=[],
+        weights={
+            "Dense": {"kernel": dense},
+            "Sparse": {"kernel": sparse},
+            "Redense": {"kernel": redense},
+        },
+        pruned=["kernel"],
+        model=None,
+    )
+    figure.histograms(run, tmp_path / "weights.png")
+    picture = image.imread(tmp_path / "weights.png")[..., :3]
+    height, width, _ = picture.shape
+    assert width > height > 500
+    # Without the legend below; one third for each phase.
+    panels = np.array_split(picture[: height * 4 // 5], 3, axis=1)
+    for color, shown in (
+        (figure.SURVIVED, [True, True, True]),
+        (figure.RETURNED, [True, False, True]),
+    ):
+        edge = np.array(colors.to_rgb(color))
+        found = [np.any(np.all(abs(p - edge) < 0.02, axis=2)) for p in panels]
+        assert found == shown
 
 
 @pytest.mark.parametrize(
@@ -167,10 +201,10 @@ def test_a_model_that_tensorflow_cannot_load_is_an_error(tmp_path, digits):
 
 
 def test_the_whole_demo(tmp_path):
-    out = tmp_path / "out[1]"  # brackets: markup to Rich, a pattern to TensorFlow
+    out = tmp_path / "out[b]"  # brackets: markup to Rich, a pattern to TensorFlow
     command = [sys.executable, "-m", "keras_dsd", "demo", "--seeds", "2"]
     done = subprocess.run(
-        [*command, "--epochs", "3", "--sparsity", "0.4", "--out", str(out)],
+        [*command, "--epochs", "6", "--sparsity", "0.4", "--out", str(out)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -185,9 +219,7 @@ def test_the_whole_demo(tmp_path):
     for run in results["runs"]:
         assert f"{run['accuracy'] * 100:.2f} %" in printed
     assert str(out / "weights.png") in printed
-    picture = image.imread(out / "weights.png")
-    assert min(picture.shape[:2]) > 500
-    assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 10
+    assert image.imread(out / "weights.png").std() > 0
     assert results["saved_model"]["text"] in printed
     if keras.backend.backend() == "torch":
         assert not results["saved_model"]["exported"]
@@ -212,7 +244,7 @@ def _check_results(results):
         (1, "dsd"),
     ]
     accuracies = [run["accuracy"] for run in runs]
-    # Three epochs are enough to be far beyond guessing one of ten digits.
+    # A few epochs are enough to be far beyond guessing one of ten digits.
     assert all(0.5 < accuracy <= 1 for accuracy in accuracies)
     assert all(run["seconds"] > run["median_epoch_seconds"] > 0 for run in runs)
     assert runs[1]["sparsity_by_phase"]["Sparse"] == pytest.approx(0.4, abs=1e-3)

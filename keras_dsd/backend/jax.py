@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from keras_dsd.backend import ranking
+from keras_dsd.backend import ranking, tables
 
 
 def gradients_wanted():
@@ -103,21 +103,37 @@ def find_cuts(scores, zeros, groups):
             in this order; each index once.
 
     Returns:
-        A list of `ranking.Cut`, one per array.
+        A list of `tables.Cut`, one per array; of NumPy numbers, unless under a trace,
+        because hundreds of arrays of one number each are slow to hand around.
     """
     scores, zeros = list(map(jnp.asarray, scores)), jnp.asarray(zeros, "int32")
-    return ranking.cut_all(scores, zeros, groups, bits, _cut)
+
+    def cut_table(arrays, lost, layout):
+        found = _cut(arrays, lost, layout)
+        parts = found if is_traced(lost) else jax.device_get(found)
+        return [tables.Cut(*(part[i] for part in parts)) for i in range(len(arrays))]
+
+    return tables.cut_all(scores, zeros, groups, cut_table, _cut_few)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _cut(tensors, lost, layout):
-    return ranking.cut(ranking.table(tensors), layout, lost, bits)
+def _cut(arrays, lost, layout):
+    table = tables.table(arrays)
+    if len(arrays) > 1:
+        # A branch that is never taken makes XLA write the table out; else it would
+        # look up each entry among all arrays, and need a minute to compile that.
+        table = jax.lax.cond(lost[0] < 0, jnp.negative, lambda table: table, table)
+    return ranking.cut(table, layout, lost, bits)
+
+
+@jax.jit
+def _cut_few(arrays, lost):
+    return tables.cut_by_sorting(arrays, lost, bits)
 
 
 def compiled(function):
-    """Returns `function` traced once for all arrays of the same shapes.
+    """Returns `function`, which is pure and does its heavy work in compiled parts.
 
-    Args:
-        function: pure, of nested structures of arrays and numbers.
+    One program of it all would take long to compile with hundreds of weights.
     """
-    return jax.jit(function)
+    return function

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from keras_dsd.backend import ranking
+from keras_dsd.backend import ranking, tables
 
 
 def gradients_wanted():
@@ -97,14 +97,16 @@ def find_cuts(scores, zeros, groups):
             in this order; each index once.
 
     Returns:
-        A list of `ranking.Cut`, one per tensor.
+        A list of `tables.Cut`, one per tensor.
     """
     scores, zeros = list(map(tf.convert_to_tensor, scores)), tf.cast(zeros, tf.int32)
 
     def cut_table(tensors, lost, layout):
-        return _cut(ranking.table(tensors), lost, layout)
+        found = _cut(tables.table(tensors), lost, layout)
+        return list(map(tables.Cut, *map(tf.unstack, found)))
 
-    return ranking.cut_all(scores, zeros, groups, bits, cut_table)
+    cut_few = functools.partial(tables.cut_by_sorting, bits=bits)
+    return tables.cut_all(scores, zeros, groups, cut_table, cut_few)
 
 
 @functools.partial(tf.function, autograph=False, jit_compile=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from keras_dsd.backend.ranking import Cut
+from keras_dsd.backend.tables import Cut
 
 _SAMPLE = 1 << 14  # sampled entries of a large tensor
 
@@ -101,7 +101,7 @@ def find_cuts(scores, zeros, groups):
             in this order; each index once.
 
     Returns:
-        A list of `ranking.Cut`, one per tensor.
+        A list of `tables.Cut`, one per tensor.
     """
     cuts = [None] * len(scores)
     for group, lost in zip(groups, zeros, strict=True):

@@ -121,16 +121,17 @@ def _table(pairs):
         for conventional, dsd in pairs
     ]
     for (conventional, _), row in zip(pairs, rows, strict=True):
-        table.add_row(str(conventional.seed), *_cells(*row))
+        table.add_row(str(conventional.seed), *_cells(row))
     if len(pairs) > 1:
         columns = list(zip(*rows, strict=True))
         table.add_section()
-        table.add_row("mean", *_cells(*map(statistics.fmean, columns)))
-        table.add_row("std", *_cells(*map(statistics.stdev, columns), sign=""))
+        table.add_row("mean", *_cells(map(statistics.fmean, columns)))
+        table.add_row("std", *_cells(map(statistics.stdev, columns), sign=""))
     return table
 
 
-def _cells(conventional, dsd, difference, time, time_dsd, ratio, sign="+"):
+def _cells(row, sign="+"):
+    conventional, dsd, difference, time, time_dsd, ratio = row
     return (
         f"{conventional:.2f} %",
         f"{dsd:.2f} %",

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 
 import keras
@@ -84,8 +85,8 @@ class Weights:
 def _wait(results):
     """Returns when the results are there; JAX only promises them."""
     if keras.backend.backend() == "jax":
-        for result in results if not hasattr(results, "shape") else [results]:
-            getattr(result, "value", result).block_until_ready()
+        jax = sys.modules["jax"]
+        jax.block_until_ready([getattr(result, "value", result) for result in results])
 
 
 def measure(steps, reset, rounds):

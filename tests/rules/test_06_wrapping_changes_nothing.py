@@ -93,7 +93,7 @@ def test_a_sparse_phase_predicts_with_the_weights_as_they_are(name):
     """The pruned model predicts what a plain one with those zeros does."""
     model, x, _ = look_at(name)
     dsd.make_prunable(model)
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", run_eagerly=True)
     y = np.zeros(model.predict(x, verbose=0).shape, "float32")
     phases = [dsd.phases.Sparse(1, sparsity=0.5)]
     model.fit(x, y, callbacks=[dsd.DSDCallback(phases, verbose=0)], verbose=0)

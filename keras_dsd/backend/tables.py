@@ -1,0 +1,180 @@
+"""Tables: many tensors below each other, so that one search serves them all.
+
+Decides which tensors share a table and which are so few and small that sorting them is
+cheaper; `ranking` searches a table. Knows `keras.ops` only.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+# Entries that share one count are a "row": few, so that members spread over few rows.
+# It is a square because XLA makes vector instructions of a sum in two steps.
+SIDE = 8
+ROW = SIDE * SIDE
+KEYS = {  # of infinity, and the largest that there is: keys between them are NaN
+    "float16": (0x7C00, 0x7FFF),
+    "bfloat16": (0x7F80, 0x7FFF),
+    "float32": (0x7F800000, 0x7FFFFFFF),
+    "float64": (0x7FF << 52, (1 << 63) - 1),
+}
+_TINY = 1 << 16  # entries that are sorted, if they belong to ...
+_FEW = 16  # ... so many groups or fewer
+_ALONE = 1 << 22  # entries from which on a group has a table of its own
+_SHARED = 1 << 25  # entries in a table that groups share
+_SAMPLES = 1 << 18  # sampled entries over all groups, at most ...
+_SAMPLE = 1 << 14  # ... of one group ...
+_SPARED = 1 << 6  # ... and one in so many
+
+
+class Cut(NamedTuple):
+    """Where the smallest |entries| of a tensor end, as tensors of rank 0.
+
+    An entry stays if its key is above `key`, or equal to it at a flat index below
+    `index`: of equal entries the later go first. `finite` tells whether all entries
+    are.
+    """
+
+    key: Any
+    index: Any
+    finite: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Which tensors lie in a table, one after the other, each from a new row on.
+
+    Attributes:
+        sizes: tuple of integers, the entries of each tensor.
+        groups: tuple of integers from 0, not decreasing: tensors of one group are
+            ranked together.
+    """
+
+    sizes: tuple
+    groups: tuple
+
+    @functools.cached_property
+    def rows(self):
+        """The number of rows of each tensor."""
+        return -(-np.array(self.sizes) // ROW)
+
+    @functools.cached_property
+    def starts(self):
+        """The position of each tensor's first entry."""
+        return ((np.cumsum(self.rows) - self.rows) * ROW).astype("int32")
+
+    @functools.cached_property
+    def totals(self):
+        """The entries of each group."""
+        return np.bincount(self.groups, self.sizes).astype("int64")
+
+    @functools.cached_property
+    def sample(self):
+        """Positions (groups, samples) of entries spread over each group.
+
+        One at a random place of every stride: weights may repeat with some period.
+        """
+        sizes, totals = np.array(self.sizes), self.totals
+        count = min(_SAMPLES // len(totals), _SAMPLE, int(totals.max()) // _SPARED)
+        count = max(count // ROW, 1) * ROW
+        places = np.arange(count) + np.random.default_rng(0).random(count)
+        ranks = (places / len(places) * totals[:, None]).astype("int64")
+        ranks += (np.cumsum(totals) - totals)[:, None]  # in the table but for filling
+        ends = np.cumsum(sizes)
+        tensor = np.searchsorted(ends, ranks, side="right")
+        return (ranks + (self.starts - (ends - sizes))[tensor]).astype("int32")
+
+
+def table(tensors):
+    """Returns the tensors below each other as rows, filled up with NaN.
+
+    NaN because its key is above that of infinity: filling is never among the smallest.
+    """
+    pieces = []
+    for tensor in tensors:
+        flat = ops.reshape(tensor, (-1,))
+        pieces.append(flat)
+        if missing := -flat.shape[0] % ROW:
+            pieces.append(ops.full((missing,), float("nan"), dtype=flat.dtype))
+    whole = pieces[0] if len(pieces) == 1 else ops.concatenate(pieces)
+    return ops.reshape(whole, (-1, SIDE, SIDE))
+
+
+def cut_all(scores, zeros, groups, cut_table, cut_few):
+    """Returns the `Cut` of each tensor, from as few tables as is sensible.
+
+    Small groups share a table, which copies them; a large one has its own, which for a
+    single tensor needs no copy. What is tiny altogether is sorted: it costs nothing,
+    and the search a second or two to compile.
+
+    Args:
+        scores: list of floating tensors.
+        zeros: integer tensor (groups,): how many entries each group loses.
+        groups: list of lists of indices into `scores`, each index once.
+        cut_table: function of a list of tensors, of the `zeros` of their groups and of
+            their `Layout`, which returns the list of their `Cut`.
+        cut_few: function of the tensors of one group and of its number of zeros, which
+            returns the list of their `Cut`.
+    """
+    sizes = [math.prod(score.shape) for score in scores]
+    cuts = [None] * len(scores)
+    for numbers in _tables(scores, sizes, groups):
+        order = [i for number in numbers for i in groups[number]]
+        if len(numbers) <= _FEW and sum(sizes[i] for i in order) <= _TINY:
+            found = []
+            for number in numbers:
+                found += cut_few([scores[i] for i in groups[number]], zeros[number])
+        else:
+            local = [n for n, number in enumerate(numbers) for _ in groups[number]]
+            layout = Layout(tuple(sizes[i] for i in order), tuple(local))
+            lost = ops.take(zeros, np.array(numbers))
+            found = cut_table([scores[i] for i in order], lost, layout)
+        for i, cut in zip(order, found, strict=True):
+            cuts[i] = cut
+    return cuts
+
+
+def cut_by_sorting(tensors, lost, bits):
+    """Returns the `Cut` of each tensor of one group, which loses `lost` entries."""
+    pieces = [bits(ops.reshape(tensor, (-1,))) for tensor in tensors]
+    keys = ops.concatenate(pieces)
+    wanted = ops.maximum(lost, 1)
+    key = ops.take(ops.sort(keys), wanted - 1)
+    ties = ops.cumsum(ops.cast(keys == key, "int32"))
+    first_that_goes = ops.sum(ops.cast(keys <= key, "int32")) - wanted + 1
+    index = ops.sum(ops.cast(ties < first_that_goes, "int32"))
+    key = ops.where(lost > 0, key, -1)
+    infinity, _ = KEYS[keras.backend.standardize_dtype(tensors[0].dtype)]
+    starts = np.cumsum([0, *(piece.shape[0] for piece in pieces[:-1])])
+    return [
+        Cut(key, index - int(start), ops.max(piece) < infinity)
+        for piece, start in zip(pieces, starts, strict=True)
+    ]
+
+
+def _tables(scores, sizes, groups):
+    """Returns lists of numbers of groups, each list for one table."""
+    tables, unfinished = [], {}
+    for number, group in enumerate(groups):
+        dtypes = {keras.backend.standardize_dtype(scores[i].dtype) for i in group}
+        if len(dtypes) > 1:
+            raise ValueError(
+                "Weights of different dtypes cannot be ranked together. "
+                f"Received: dtypes={sorted(dtypes)}"
+            )
+        size, (dtype,) = sum(sizes[i] for i in group), dtypes
+        if size >= _ALONE:
+            tables.append([number])
+            continue
+        filled, numbers = unfinished.get(dtype, (_SHARED, []))
+        if filled + size > _SHARED:
+            filled, numbers = 0, []
+            tables.append(numbers)
+        numbers.append(number)
+        unfinished[dtype] = filled + size, numbers
+    return tables
