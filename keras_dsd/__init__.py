@@ -1,5 +1,10 @@
 """Dense-Sparse-Dense and dynamic sparse training for Keras 3, in plain `model.fit`."""
 
+from keras_dsd import _quiet
+
+with _quiet.import_of_keras():
+    import keras  # noqa: F401  (before the modules below do)
+
 from keras_dsd import distributions, masks, patterns, phases, schedules
 from keras_dsd._version import __version__
 from keras_dsd.callback import DSDCallback

@@ -133,7 +133,15 @@ def lists_its_layers(layer):
     return isinstance(layer, (keras.layers.Bidirectional, keras.layers.TimeDistributed))
 
 
-def wrap(layer, *, sparsity=None, pattern=None, weights=None, by_default=False):
+def wrap(
+    layer,
+    *,
+    sparsity=None,
+    pattern=None,
+    weights=None,
+    origins=None,
+    by_default=False,
+):
     """Makes `layer` prunable; arguments are checked, `layer` is not a container.
 
     Args:
@@ -142,6 +150,8 @@ def wrap(layer, *, sparsity=None, pattern=None, weights=None, by_default=False):
         pattern: as for `Prunable`, an instance or `None`.
         weights: which of `layer.weights`, by their numbers. Defaults to `None`: all
             that can be pruned, chosen when the layer is built.
+        origins: the paths under which these weights were first wrapped, from a file.
+            Defaults to `None`: the ones that they have.
         by_default: whether weights that stay dense by default are left out; then a
             layer that turns out to have nothing to prune becomes plain again.
 
@@ -160,6 +170,7 @@ def wrap(layer, *, sparsity=None, pattern=None, weights=None, by_default=False):
     state = PruningState(sparsity, pattern)
     state.plain = _identity(layer)
     state.chosen = weights
+    state.origins = origins
     state.by_default = by_default
     layer.__class__ = _prunable_class(type(layer))
     _keras.attach(layer, STATE, state)
@@ -206,9 +217,12 @@ def _create_masks(layer):
     if state.chosen is None:
         state.chosen = _choose(layer, state.by_default)
     if state.chosen:
-        weights = layer.weights  # the state has none yet, so the numbers are the plain
+        # The state has no weights yet, so the numbers are those of the plain layer.
+        weights = [layer.weights[number] for number in state.chosen]
+        if state.origins is None:
+            state.origins = [weight.path for weight in weights]
         with keras.name_scope(layer.name, caller=layer):
-            state.create([weights[number] for number in state.chosen])
+            state.create(weights, state.origins)
         _keras.refresh(layer)
     elif state.by_default:
         unwrap(layer)
@@ -236,6 +250,7 @@ def _config(layer):
         "sparsity": state.sparsity,
         "pattern": pattern and keras.saving.serialize_keras_object(pattern),
         "weights": state.chosen and list(state.chosen),
+        "origins": state.origins and list(state.origins),
         "by_default": state.by_default,
     }
 

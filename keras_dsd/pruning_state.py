@@ -21,6 +21,8 @@ class PrunedWeight:
     Args:
         variable: the weight, a variable of the wrapped layer.
         mask: bool variable of the same shape, True where the weight lives.
+        origin: the path that the weight had when it was first wrapped, by which random
+            draws are seeded: `load_model` gives the weights of some models other paths.
         sparsity: the layer's own target, or `None` to follow the phase.
         pattern: the layer's own pattern, or `None` to follow the phase.
         rewind: variable that holds the values with which weights were pruned, or
@@ -29,6 +31,7 @@ class PrunedWeight:
 
     variable: keras.Variable
     mask: keras.Variable
+    origin: str
     sparsity: float | None
     pattern: object
     rewind: keras.Variable | None = None
@@ -74,17 +77,20 @@ class PruningState(keras.layers.Layer):
         # Past Keras's tracking: these weights belong to the wrapped layer, not here.
         object.__setattr__(self, "pruned", pruned)
 
-    def create(self, variables):
-        """Makes an all-True mask for each of `variables`."""
+    def create(self, variables, origins):
+        """Makes an all-True mask for each of `variables`, first wrapped as `origins`."""
         self._hold(
             tuple(
                 PrunedWeight(
                     variable,
                     self._add(variable.shape, "bool", "ones", f"mask_{number}"),
+                    origin,
                     self.sparsity,
                     self.pattern,
                 )
-                for number, variable in enumerate(variables)
+                for number, (variable, origin) in enumerate(
+                    zip(variables, origins, strict=True)
+                )
             )
         )
         start = Position().to_array()

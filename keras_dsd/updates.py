@@ -125,7 +125,7 @@ class Updates:
 
         Args:
             restore: what the others come back with: "zero", "rewind" or "random".
-            seed: tuple of what random draws depend on, besides the weight's path.
+            seed: tuple of what random draws depend on, besides the weight's origin.
         """
         for weight, slots in zip(self._weights, self._slots, strict=True):
             mask = ops.copy(weight.mask.value)
@@ -150,7 +150,7 @@ class Updates:
         if restore == "rewind":
             return weight.rewind.value
         # A stable hash: Python's own differs from process to process.
-        name = "/".join(map(str, (*seed, weight.path)))
+        name = "/".join(map(str, (*seed, weight.origin)))
         initializer = keras.initializers.GlorotUniform(seed=zlib.crc32(name.encode()))
         return initializer(weight.shape, weight.variable.dtype)
 
@@ -158,6 +158,7 @@ class Updates:
         """Returns the fraction of the weights that the masks hold at zero."""
         size = sum(weight.size for weight in self._weights)
         alive = sum(
-            int(ops.count_nonzero(weight.mask.value)) for weight in self._weights
+            int(ops.sum(ops.cast(weight.mask.value, "int32")))
+            for weight in self._weights
         )
         return (size - alive) / size

@@ -17,7 +17,7 @@ REPOSITORY = ROOT.parent
 # From the ground up; a file imports from floors below its own, or beside it where the
 # line says so.
 FLOORS = [
-    {"_version", "_checks", "_keras", "counts", "position"},
+    {"_quiet", "_version", "_checks", "_keras", "counts", "position"},
     {"backend", "distributions", "masked_read", "optimizer_slots", "patterns"}
     | {"selection"},
     {"learning_rates", "masks", "pruning_state"},

@@ -72,8 +72,8 @@ def _words(outcome, differences, low, high):
     )
     if outcome == "no difference":
         return (
-            f"No difference beyond noise. {found}includes 0: on this task DSD does "
-            "not win, and does not lose."
+            f"No difference beyond noise. {found}includes 0: DSD does not win here, "
+            "nor can it be said to lose."
         )
     return (
         f"DSD {outcome}. {found}leaves out 0. That is {seeds} seeds on one data set, "

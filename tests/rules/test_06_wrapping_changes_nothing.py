@@ -105,6 +105,7 @@ def test_a_sparse_phase_predicts_with_the_weights_as_they_are(name):
     wrapped = flat(model.predict(x, verbose=0))
     keras.utils.clear_session(free_memory=False)
     plain, _ = zoo.MODELS[name]()
+    plain.compile("sgd", "mse", run_eagerly=True)
     for one, other in zip(plain.weights, weights_without_masks(model), strict=True):
         one.assign(other)
     np.testing.assert_array_equal(wrapped, flat(plain.predict(x, verbose=0)))
