@@ -1,11 +1,11 @@
 """Masks from magnitudes: arrays in, boolean masks out, True for what survives.
 
-The functions that a user calls on arrays are those that a mask update compiles: `choose`
-does the ranking, `magnitude` and `global_magnitude` check what they are given first. An
-update works in two steps, so that nothing is written before all is known: `decide`
-looks at all weights and returns next to nothing (a threshold, a tie's index), `mask`
-turns it into a mask, element by element. Knows patterns and counts; knows no model, no
-layer and no phase.
+The functions that a user calls on arrays are those that a mask update compiles:
+`choose` does the ranking, `magnitude` and `global_magnitude` check what they are given
+first. An update works in two steps, so that nothing is written before all is known:
+`decide` looks at all weights and returns next to nothing (a threshold, a tie's index),
+`mask` turns it into a mask, element by element. Knows patterns and counts; knows no
+model, no layer and no phase.
 """
 
 import math
@@ -242,7 +242,8 @@ def _floating(weights, name):
         )
     if not math.prod(tensor.shape):
         raise ValueError(
-            f"`{name}` must have an entry or more. Received: shape={tuple(tensor.shape)}"
+            f"`{name}` must have an entry or more. "
+            f"Received: shape={tuple(tensor.shape)}"
         )
     return tensor if "float" in dtype else ops.cast(tensor, "float32")
 

@@ -78,7 +78,7 @@ class PruningState(keras.layers.Layer):
         object.__setattr__(self, "pruned", pruned)
 
     def create(self, variables, origins):
-        """Makes an all-True mask for each of `variables`, first wrapped as `origins`."""
+        """Makes an all-True mask for each of `variables`, known by its origin."""
         self._hold(
             tuple(
                 PrunedWeight(

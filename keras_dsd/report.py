@@ -24,7 +24,7 @@ class Row:
         target: the layer's own sparsity, or `None` where it follows the phase.
         achieved: fraction of its values that are exactly zero now.
         masked: fraction that its mask holds at zero now, 0.0 in a dense phase.
-        skipped: why it is not pruned, or `None` if it is prunable.
+        reason: why it is not pruned, or `None` if it is prunable.
     """
 
     path: str
@@ -32,7 +32,7 @@ class Row:
     target: float | None
     achieved: float
     masked: float
-    skipped: str | None
+    reason: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,41 +66,37 @@ class SparsityReport:
         return self.masked / self.prunable if self.prunable else 0.0
 
     def __str__(self):
+        """Returns the report as a table."""
         head = ("weight", "shape", "target", "zeros", "masked", "not pruned because")
-        lines = [head] + [
-            (
-                row.path,
-                "x".join(map(str, row.shape)),
-                "phase" if row.target is None else f"{row.target:.2%}",
-                f"{row.achieved:.2%}",
-                f"{row.masked:.2%}",
-                row.skipped or "",
-            )
-            for row in (
-                dataclasses.replace(row, target=0.0) if row.skipped else row
-                for row in self.rows
-            )
-        ]
+        lines = [head, *(_cells(row) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = [
             "  ".join(
-                cell.ljust(width) if number in (0, 5) else cell.rjust(width)
-                for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+                cell.ljust(width) if column in (0, 5) else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in lines
         ]
-        table.insert(1, "-" * max(map(len, table)))
-        return "\n".join(
-            [
-                *table,
-                "",
-                f"{self.masked:,} of {self.prunable:,} prunable weights are held at "
-                f"zero ({self.sparsity:.2%}); {self.zeros:,} of all {self.size:,} "
-                "are zero.",
-                f"Bytes: {self.dense_bytes:,} dense, {self.nonzero_bytes:,} nonzero, "
-                f"{self.gzip_bytes:,} gzipped.",
-            ]
+        rule = "-" * max(map(len, table))
+        totals = (
+            f"{self.masked:,} of {self.prunable:,} prunable weights are held at zero "
+            f"({self.sparsity:.2%}); {self.zeros:,} of all {self.size:,} are zero.\n"
+            f"Bytes: {self.dense_bytes:,} dense, {self.nonzero_bytes:,} nonzero, "
+            f"{self.gzip_bytes:,} gzipped."
         )
+        return "\n".join([table[0], rule, *table[1:], "", totals])
+
+
+def _cells(row):
+    target = "phase" if row.target is None else f"{row.target:.2%}"
+    return (
+        row.path,
+        "x".join(map(str, row.shape)),
+        "-" if row.reason else target,
+        f"{row.achieved:.2%}",
+        f"{row.masked:.2%}",
+        row.reason or "",
+    )
 
 
 def sparsity_report(model):
@@ -110,7 +106,7 @@ def sparsity_report(model):
         model: a built `keras.Model` or layer, wrapped or not.
 
     Returns:
-        A `SparsityReport`: `rows` (path, shape, target, achieved, masked, skipped),
+        A `SparsityReport`: `rows` (path, shape, target, achieved, masked, reason),
         totals and bytes. `print` shows it as a table.
 
     Raises:

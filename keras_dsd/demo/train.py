@@ -121,7 +121,7 @@ def train(method, *, seed, digits, epochs, sparsity, tell=None):
     pruned = []
     if method == "dsd":
         rows = keras_dsd.sparsity_report(model).rows
-        pruned = [row.path for row in rows if row.skipped is None]
+        pruned = [row.path for row in rows if row.reason is None]
         model = keras_dsd.strip(model)
     logits = model.predict(digits.x_test, verbose=0)
     return Run(

@@ -1,9 +1,9 @@
 """What a mask update costs, in passes: `python -m tests.benchmarks.mask_update`.
 
-A pass is one `reduce_max(|w|)` over the same weights. Timings of a shared machine drift,
-so everything compared is measured in turns in one run; read the ratios. TensorFlow Model
-Optimization's update, where that package is installed, runs in a process of its own (it
-needs Keras 2), turn by turn with ours.
+A pass is one `reduce_max(|w|)` over the same weights. Timings of a shared machine
+drift, so everything compared is measured in turns in one run; read the ratios. The
+update of TensorFlow Model Optimization, where that package is installed, runs in a
+process of its own (it needs Keras 2), in turns with ours.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SPARSITY = 0.5
 
 
 class Weights:
-    """Variables of some shapes with masks and the two slots of Adam, and their update."""
+    """Variables with masks and the two slots of Adam, and their mask update."""
 
     def __init__(self, shapes):
         rng = np.random.default_rng(0)

@@ -1,0 +1,242 @@
+"""`make_prunable`, `Prunable` and `strip`: which layers and weights, in which models."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_dsd as dsd
+from keras_dsd import phases, wrapping
+from tests import helpers, zoo
+
+
+def paths(model):
+    return [weight.path for weight in wrapping.pruned_weights(model)]
+
+
+def picture_model():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(8, 3, name="first"),
+            layers.Conv2D(8, 3, name="second"),
+            layers.DepthwiseConv2D(3, name="depthwise"),
+            layers.Flatten(),
+            layers.Dense(4, name="head"),
+        ],
+        name="net",
+    )
+
+
+def test_the_picture_and_embeddings_stay_dense_by_default():
+    model = dsd.make_prunable(picture_model())
+    assert [path.split("/")[1] for path in paths(model)] == [
+        "second",
+        "depthwise",
+        "head",
+    ]
+    reasons = {row.path: row.reason for row in dsd.sparsity_report(model).rows}
+    assert reasons["net/first/kernel"] == "convolution of the picture (3 channels)"
+
+    words = keras.Sequential(
+        [keras.Input((5,)), layers.Embedding(9, 6), layers.Flatten(), layers.Dense(2)]
+    )
+    words = dsd.make_prunable(words)
+    assert len(paths(words)) == 1
+    assert dsd.sparsity_report(words).rows[0].reason == "embedding"
+
+
+def test_include_names_what_stays_dense_by_default():
+    model = dsd.make_prunable(picture_model(), include="first")
+    assert paths(model) == ["net/first/kernel"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({"exclude": "head"}, ["second", "depthwise"]),
+        ({"include": ["first", "head"]}, ["first", "head"]),
+        ({"include": ["first", "head"], "exclude": "head"}, ["first"]),
+        ({"include": lambda weight: weight.shape[-1] == 4}, ["head"]),
+        (
+            {"exclude": lambda weight: "conv" in weight.path},
+            ["second", "depthwise", "head"],
+        ),
+    ],
+)
+def test_include_and_exclude(rules, expected):
+    model = dsd.make_prunable(picture_model(), **rules)
+    assert [path.split("/")[1] for path in paths(model)] == expected
+
+
+def test_exclude_one_weight_of_a_layer():
+    model = keras.Sequential([keras.Input((None, 4)), layers.LSTM(3)])
+    model = dsd.make_prunable(model, exclude="recurrent_kernel")
+    assert [path.split("/")[-1] for path in paths(model)] == ["kernel"]
+    model.compile("sgd", "mse")
+    callback = dsd.DSDCallback([phases.Sparse(1, sparsity=0.5)], verbose=0)
+    x = np.ones((4, 5, 4), "float32")
+    model.fit(x, np.ones((4, 3)), verbose=0, callbacks=[callback])
+    kernel, recurrent, _ = helpers.values(dsd.strip(model).layers[0].weights)
+    assert np.count_nonzero(kernel) == kernel.size // 2
+    assert np.count_nonzero(recurrent) == recurrent.size
+
+
+def test_frozen_layers_are_skipped_and_reported():
+    model = helpers.mlp()
+    model.layers[0].trainable = False
+    model = dsd.make_prunable(model)
+    assert len(paths(model)) == 1
+    assert dsd.sparsity_report(model).rows[0].reason == "not trainable"
+
+
+def test_strict_refuses_what_would_be_skipped():
+    model = helpers.mlp()
+    model.layers[0].trainable = False
+    with pytest.raises(ValueError, match=r"not trainable.*"):
+        dsd.make_prunable(model, strict=True)
+    assert not wrapping.prunable_layers(model)
+
+
+def test_a_model_that_is_not_built_yet():
+    model = keras.Sequential([layers.Dense(8), layers.ReLU(), layers.Dense(4)])
+    model = dsd.make_prunable(model)
+    assert not paths(model)
+    x, y = helpers.data()
+    model(x)
+    assert len(paths(model)) == 2
+    assert [isinstance(layer, dsd.Prunable) for layer in model.layers] == [
+        True,
+        False,
+        True,
+    ]
+    model.compile("sgd", "mse")
+    plan = phases.dsd(epochs=3, sparsity=0.5)
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[dsd.DSDCallback(plan, verbose=0)])
+
+
+def test_a_layer_that_turns_out_to_have_nothing_is_plain_again():
+    model = keras.Sequential([layers.Dense(8), layers.BatchNormalization()])
+    model = dsd.make_prunable(model)
+    model(np.ones((2, 3), "float32"))
+    assert type(model.layers[1]) is layers.BatchNormalization
+    assert isinstance(model.layers[0], dsd.Prunable)
+
+
+def test_a_shared_layer_has_one_mask():
+    shared = layers.Dense(6)
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, shared(shared(inputs)))
+    assert len(paths(dsd.make_prunable(model))) == 1
+
+
+def test_by_hand_within_other_layers():
+    model = keras.Sequential(
+        [
+            keras.Input((5, 4)),
+            layers.Bidirectional(dsd.Prunable(layers.LSTM(3, return_sequences=True))),
+            layers.TimeDistributed(dsd.Prunable(layers.Dense(6))),
+            layers.RNN(dsd.Prunable(layers.GRUCell(4)), return_sequences=True),
+            dsd.Prunable(layers.GRU(4)),
+            layers.Dense(4),
+        ]
+    )
+    assert len(paths(model)) == 4 + 1 + 2 + 2
+    model.compile("adam", "mse")
+    plan = phases.dsd(epochs=3, sparsity=0.5)
+    watch = helpers.Watch()
+    x = np.random.default_rng(0).standard_normal((16, 5, 4)).astype("float32")
+    model.fit(
+        x,
+        np.ones((16, 4)),
+        epochs=3,
+        batch_size=8,
+        verbose=0,
+        callbacks=[dsd.DSDCallback(plan, verbose=0), watch],
+    )
+    assert watch.moved == 0
+    assert watch.batches == 6
+    assert not wrapping.prunable_layers(dsd.strip(model))
+
+
+def test_what_a_user_made_prunable_keeps_its_options():
+    model = keras.Sequential(
+        [
+            keras.Input((12,)),
+            dsd.Prunable(layers.Dense(8), sparsity=0.75),
+            layers.Dense(4),
+        ]
+    )
+    model = dsd.make_prunable(model, sparsity=0.25)
+    weights = wrapping.pruned_weights(model)
+    assert [weight.sparsity for weight in weights] == [0.75, 0.25]
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_every_shape_of_model_trains_in_phases(name):
+    model, x = zoo.MODELS[name]()
+    model = dsd.make_prunable(model)
+    model.compile("adam", "mse")
+    watch = helpers.Watch()
+    plan = phases.dsd(epochs=3, sparsity=0.5)
+    history = model.fit(
+        x,
+        np.zeros((len(x), 4)),
+        epochs=3,
+        batch_size=4,
+        verbose=0,
+        callbacks=[dsd.DSDCallback(plan, verbose=0), watch],
+    )
+    assert watch.batches
+    assert watch.moved == watch.stale == 0
+    assert history.history["sparsity"][1] == pytest.approx(0.5, abs=0.02)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_own_losses_count_once():
+    """The loss of a block, and its gradient, are the same with masks that hold all."""
+    found = []
+    for wrapped in (False, True):
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(2)
+        model, x = zoo.custom_block()
+        if wrapped:
+            model = dsd.make_prunable(model)
+            for state in wrapping.states(model):
+                state.enforce()
+        model.compile("sgd", "mse")
+        history = model.fit(x, np.zeros((len(x), 4)), epochs=3, verbose=0)
+        found.append(history.history["loss"])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_a_compiled_model_keeps_its_optimizer():
+    x, y = helpers.data()
+    model = helpers.mlp()
+    model.compile("adam", "mse")
+    model.fit(x, y, verbose=0)
+    optimizer, before = model.optimizer, helpers.values(model.optimizer.variables)
+    model = dsd.strip(dsd.make_prunable(model))
+    assert model.optimizer is optimizer
+    for old, new in zip(before, helpers.values(optimizer.variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    model.fit(x, y, verbose=0)
+
+
+def test_a_report_counts_what_is_there():
+    model = dsd.make_prunable(helpers.mlp())
+    model.compile("sgd", "mse")
+    x, y = helpers.data()
+    callback = dsd.DSDCallback([phases.Sparse(1, sparsity=0.5)], verbose=0)
+    model.fit(x, y, verbose=0, callbacks=[callback])
+    report = dsd.sparsity_report(model)
+    assert [row.shape for row in report.rows] == [(12, 16), (16, 4)]
+    assert [row.achieved for row in report.rows] == [0.5, 0.5]
+    assert (report.prunable, report.masked) == (256, 128)
+    assert report.size == 256 + 20
+    assert report.dense_bytes == 4 * report.size
+    assert report.nonzero_bytes == 4 * (report.size - report.zeros)
+    assert "128 of 256 prunable weights" in str(report)
+    plain = dsd.sparsity_report(dsd.strip(model))
+    assert plain.prunable == 0
+    assert plain.zeros == report.zeros
