@@ -15,7 +15,7 @@ def sparsity(value, name="sparsity"):
             f"`{name}` must be a number in [0, 1), the fraction of weights that are "
             f"zero. Received: {name}={value!r}"
         )
-    if not 0 <= float(value) < 1:  # False for NaN too
+    if not 0 <= value < 1:  # type: ignore[operator]  # False for NaN too
         raise ValueError(
             f"`{name}` must be a number in [0, 1), the fraction of weights that are "
             f"zero. Received: {name}={value!r}"
@@ -44,7 +44,7 @@ def positive(value, name):
         raise TypeError(
             f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
         )
-    if not (math.isfinite(value) and float(value) > 0):
+    if not 0 < value < math.inf:  # type: ignore[operator]  # False for NaN too
         raise ValueError(
             f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
         )

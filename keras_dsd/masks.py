@@ -140,34 +140,53 @@ def choose(weights, weight_patterns, zeros, shared):
 
 def decide(weights, weight_patterns, zeros, shared):
     """Returns a `Decision` for each weight; arguments as of `choose`."""
-    ranked, groups, numbers, results = [], [], [], [None] * len(weights)
-    together = []
+    scores, groups = {}, []  # scores by number of the weight; groups of these numbers
+    together = [number for number, is_shared in enumerate(shared) if is_shared]
+    dtypes = {keras.backend.standardize_dtype(weights[i].dtype) for i in together}
+    if len(dtypes) > 1:
+        raise ValueError(
+            "Weights of different dtypes cannot be ranked together. "
+            f"Received: dtypes={sorted(dtypes)}"
+        )
+    for number, pattern in enumerate(weight_patterns):
+        if isinstance(pattern, patterns.NM):
+            continue
+        is_block = isinstance(pattern, patterns.Block)
+        weight = weights[number]
+        scores[number] = _block_scores(weight, pattern) if is_block else weight
+        if not shared[number]:
+            groups.append([number])
+    if together:
+        groups.append(together)
+    cuts = _find_cuts(scores, zeros, groups)
+
+    results = []
     for number, (weight, pattern) in enumerate(
         zip(weights, weight_patterns, strict=True)
     ):
         if isinstance(pattern, patterns.NM):
-            results[number] = Decision(ops.all(ops.isfinite(weight)), ())
+            results.append(Decision(ops.all(ops.isfinite(weight)), ()))
             continue
-        if not shared[number]:
-            groups.append([len(ranked)])
-            numbers.append(number)
-        elif not together:
-            together.append(len(ranked))
-            groups.append(together)
-            numbers.append(number)
+        key, index, finite = cuts[number]
+        if isinstance(pattern, patterns.Block):
+            # Laid over the very scores that were ranked: computed again, they might
+            # round differently.
+            results.append(Decision(finite, (stays(scores[number], key, index),)))
         else:
-            together.append(len(ranked))
-        is_block = isinstance(pattern, patterns.Block)
-        ranked.append((number, _block_scores(weight, pattern) if is_block else weight))
-    if ranked:
-        zeros = ops.take(ops.convert_to_tensor(zeros, "int32"), np.array(numbers))
-        cuts = backend.find_cuts([score for _, score in ranked], zeros, groups)
-        for (number, score), cut in zip(ranked, cuts, strict=True):
-            parts = cut.key, cut.index
-            if isinstance(weight_patterns[number], patterns.Block):
-                parts = (stays(score, *parts),)
-            results[number] = Decision(cut.finite, parts)
+            results.append(Decision(finite, (key, index)))
     return results
+
+
+def _find_cuts(scores, zeros, groups):
+    """`backend.find_cuts` for dicts by number; the first of a group has its zeros."""
+    if not groups:
+        return {}
+    place = {number: i for i, number in enumerate(scores)}
+    firsts = np.array([group[0] for group in groups])
+    zeros = ops.take(ops.convert_to_tensor(zeros, "int32"), firsts)
+    groups = [[place[number] for number in group] for group in groups]
+    cuts = backend.find_cuts(list(scores.values()), zeros, groups)
+    return dict(zip(scores, cuts, strict=True))
 
 
 def mask(weight, pattern, decision):
@@ -175,7 +194,7 @@ def mask(weight, pattern, decision):
     if isinstance(pattern, patterns.NM):
         return _largest_of_each(weight, pattern.n, pattern.m)
     if isinstance(pattern, patterns.Block):
-        return _spread_blocks(*decision.parts, pattern.shape, weight.shape)
+        return _spread_blocks(decision.parts[0], pattern.shape, weight.shape)
     return stays(weight, *decision.parts)
 
 

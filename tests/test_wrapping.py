@@ -1,4 +1,4 @@
-"""`make_prunable`, `Prunable` and `strip`: which layers and weights, in which models."""
+"""`make_prunable`, `Prunable` and `strip`: which layers, weights and models."""
 
 import keras
 import numpy as np

@@ -9,7 +9,6 @@ if keras.backend.backend() == "tensorflow":
     from keras_dsd.backend.tensorflow import (
         bits,
         compiled,
-        compiled_update,
         compiled_update_each,
         find_cuts,
         gradients_wanted,
@@ -20,7 +19,6 @@ elif keras.backend.backend() == "jax":
     from keras_dsd.backend.jax import (
         bits,
         compiled,
-        compiled_update,
         compiled_update_each,
         find_cuts,
         gradients_wanted,
@@ -31,7 +29,6 @@ elif keras.backend.backend() == "torch":
     from keras_dsd.backend.torch import (
         bits,
         compiled,
-        compiled_update,
         compiled_update_each,
         find_cuts,
         gradients_wanted,
@@ -47,7 +44,6 @@ else:
 __all__ = [
     "bits",
     "compiled",
-    "compiled_update",
     "compiled_update_each",
     "find_cuts",
     "gradients_wanted",

@@ -29,28 +29,6 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update(function, variables):
-    """Returns `run(*args)`, which computes new values of `variables` and assigns them.
-
-    Args:
-        function: `function(values, *args) -> (new values, aux)`, pure.
-        variables: dict {name: list of Keras variables}; `values` has the same form.
-
-    Returns:
-        A callable that takes arrays, is traced once, and returns `aux`. The buffers of
-        the variables are reused.
-    """
-    compiled = jax.jit(function, donate_argnums=0)
-
-    def run(*args):
-        values = jax.tree.map(lambda variable: variable.value, variables)
-        values, aux = compiled(values, *args)
-        jax.tree.map(lambda variable, value: variable.assign(value), variables, values)
-        return aux
-
-    return run
-
-
 def compiled_update_each(function, units):
     """Returns `run(args)`, which gives every unit's variables their new values.
 

@@ -131,7 +131,7 @@ def cut_all(scores, zeros, groups, cut_table, cut_few):
                 found += cut_few([scores[i] for i in groups[number]], zeros[number])
         else:
             local = [n for n, number in enumerate(numbers) for _ in groups[number]]
-            layout = Layout(tuple(sizes[i] for i in order), tuple(local))
+            layout = _layout(tuple(sizes[i] for i in order), tuple(local))
             lost = ops.take(zeros, np.array(numbers))
             found = cut_table([scores[i] for i in order], lost, layout)
         for i, cut in zip(order, found, strict=True):
@@ -157,17 +157,17 @@ def cut_by_sorting(tensors, lost, bits):
     ]
 
 
+# Kept, because `tf.function` knows a layout again only while it lives.
+_layout = functools.lru_cache(maxsize=256)(Layout)
+
+
 def _tables(scores, sizes, groups):
     """Returns lists of numbers of groups, each list for one table."""
-    tables, unfinished = [], {}
+    tables: list[list[int]] = []
+    unfinished: dict[str, tuple[int, list[int]]] = {}
     for number, group in enumerate(groups):
-        dtypes = {keras.backend.standardize_dtype(scores[i].dtype) for i in group}
-        if len(dtypes) > 1:
-            raise ValueError(
-                "Weights of different dtypes cannot be ranked together. "
-                f"Received: dtypes={sorted(dtypes)}"
-            )
-        size, (dtype,) = sum(sizes[i] for i in group), dtypes
+        dtype = keras.backend.standardize_dtype(scores[group[0]].dtype)
+        size = sum(sizes[i] for i in group)
         if size >= _ALONE:
             tables.append([number])
             continue

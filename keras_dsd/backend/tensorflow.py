@@ -18,29 +18,6 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update(function, variables):
-    """Returns `run(*args)`, which computes new values of `variables` and assigns them.
-
-    Args:
-        function: `function(values, *args) -> (new values, aux)`, pure.
-        variables: dict {name: list of Keras variables}; `values` has the same form.
-
-    Returns:
-        A callable that takes tensors, is traced once, and returns `aux`.
-    """
-
-    @tf.function
-    def run(*args):
-        values = tf.nest.map_structure(
-            lambda v: tf.convert_to_tensor(v.value), variables
-        )
-        values, aux = function(values, *args)
-        tf.nest.map_structure(lambda v, value: v.assign(value), variables, values)
-        return aux
-
-    return run
-
-
 def compiled_update_each(function, units):
     """Returns `run(args)`, which gives every unit's variables their new values.
 

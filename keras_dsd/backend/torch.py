@@ -19,32 +19,6 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update(function, variables):
-    """Returns `run(*args)`, which computes new values of `variables` and assigns them.
-
-    Args:
-        function: `function(values, *args) -> (new values, aux)`, pure.
-        variables: dict {name: list of Keras variables}; `values` has the same form.
-
-    Returns:
-        A callable that takes tensors and returns `aux`.
-    """
-
-    @torch.no_grad()
-    def run(*args):
-        values = {
-            name: [variable.value for variable in group]
-            for name, group in variables.items()
-        }
-        values, aux = function(values, *args)
-        for name, group in variables.items():
-            for variable, value in zip(group, values[name], strict=True):
-                variable.assign(value)
-        return aux
-
-    return run
-
-
 def compiled_update_each(function, units):
     """Returns `run(args)`, which gives every unit's variables their new values.
 

@@ -1,4 +1,4 @@
-"""Rule 2: pruned weights are exactly 0.0 at every batch end, whatever tries to move them."""
+"""Rule 2: pruned weights are exactly 0.0 at every batch end, whatever moves them."""
 
 import keras
 import numpy as np

@@ -314,3 +314,18 @@ def test_strip_takes_a_layer_too():
     assert dsd.strip(layer) is layer
     assert layer.get_config() == config
     assert type(layer) is keras.layers.Dense
+
+
+def test_a_checkpoint_of_a_running_fit_is_stripped_too(tmp_path):
+    """Also its learning rate schedule is the user's own, not wrapped."""
+    decay = keras.optimizers.schedules.ExponentialDecay(0.01, 4, 0.5)
+    model = dsd.make_prunable(helpers.mlp())
+    model.compile(keras.optimizers.Adam(decay), "mse", run_eagerly=True)
+    x, y = helpers.data()
+    saver = keras.callbacks.ModelCheckpoint(tmp_path / "running.keras")
+    callbacks = [dsd.DSDCallback(dsd.phases.dsd(3), verbose=0), saver]
+    model.fit(x, y, epochs=3, callbacks=callbacks, verbose=0)
+    loaded = dsd.strip(keras.models.load_model(tmp_path / "running.keras"))
+    rate = loaded.optimizer.get_config()["learning_rate"]
+    assert rate["class_name"] == "ExponentialDecay"
+    assert rate["config"] == decay.get_config()

@@ -299,6 +299,86 @@ def test_other_phases_in_a_second_fit():
     assert history["sparsity"] == [0.0, 0.0]
 
 
+def interrupted(model, phases, epoch=0):
+    with pytest.raises(Killed):
+        fit(model, phases, last=[kill_at(epoch, 1)], epochs=9)
+
+
+def masks_by_epoch(model, phases, **options):
+    """Returns, for each epoch as it trains, (in force, fraction of zeros)."""
+    seen = []
+
+    def look(epoch, logs):
+        masks = np.concatenate([mask.ravel() for mask in helpers.masks_of(model)])
+        force = {state.in_force for state in wrapping.states(model)}
+        seen.append((*force, float(np.mean(~masks))))
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_begin=look)
+    history = fit(model, phases, last=[watch], **options)
+    assert history["sparsity"] == [zeros for _, zeros in seen]
+    return seen
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_interrupted_and_started_again_with_other_phases(epoch):
+    """Stopped by hand, the list changed, `fit` again from 0: the new list holds."""
+    sparse = dsd.phases.Sparse
+    for second, expected in {
+        "dense": ([dsd.phases.Dense(1), sparse(1, sparsity=0.5)], [0.0, 0.5]),
+        "sparser": ([sparse(2, sparsity=0.75)], [0.75, 0.75]),
+        "denser": ([sparse(2, sparsity=0.25)], [0.25, 0.25]),
+    }.values():
+        model = new_model(run_eagerly=True)
+        interrupted(model, [sparse(3, sparsity=0.5), dsd.phases.Redense(3)], epoch)
+        seen = masks_by_epoch(model, second, epochs=2)
+        assert seen == [(bool(zeros), zeros) for zeros in expected]
+
+
+def test_resumed_with_other_phases():
+    """The phase that an epoch is in may have become another kind meanwhile."""
+    model = new_model(run_eagerly=True)
+    interrupted(model, [dsd.phases.Dense(2), dsd.phases.Sparse(4, sparsity=0.5)], 3)
+    plan = [dsd.phases.Dense(4), dsd.phases.Sparse(2, sparsity=0.25)]
+    seen = masks_by_epoch(model, plan, initial_epoch=3)
+    assert seen == [(False, 0.0), (True, 0.25), (True, 0.25)]
+
+
+@pytest.mark.parametrize("best", [0, 1, 2, 3])
+def test_weights_set_back_bring_their_phase(best):
+    """`EarlyStopping(restore_best_weights=True)` leaves the phase of those weights."""
+    plan = [
+        dsd.phases.Dense(1),
+        dsd.phases.Sparse(2, sparsity=0.5),
+        dsd.phases.Redense(1, restore="random"),
+        dsd.phases.Sparse(2, sparsity=0.25),
+    ]
+    expected = [(False, 0.0), *2 * [(True, 0.5)], (False, 0.0), *2 * [(True, 0.25)]]
+    model = new_model(run_eagerly=True)
+    kept = []
+
+    def keep(epoch, logs):
+        if epoch == best:
+            kept.extend(model.get_weights())
+
+    fit(model, plan, last=[keras.callbacks.LambdaCallback(on_epoch_end=keep)])
+    model.set_weights(kept)
+    seen = masks_by_epoch(model, plan, initial_epoch=best + 1)
+    assert seen == expected[best + 1 :]
+
+
+def test_a_fit_of_no_epochs_forgets_nothing():
+    """A finished job that is started once more has nothing to do, and changes nothing.
+
+    That it goes on later shows: the plateau has made the phases shorter.
+    """
+    expected, history = never_killed(plateau(), run_eagerly=True)
+    model = new_model(run_eagerly=True)
+    for initial, end in [(0, 3), (3, 3), (3, 5), (5, 5), (5, 6)]:
+        fit(model, plateau(), initial_epoch=initial, epochs=end)
+    assert_same_bits(bits(model), expected)
+    assert len(history["loss"]) == 6
+
+
 def decay():
     return keras.optimizers.schedules.ExponentialDecay(0.01, BATCHES, 0.5)
 

@@ -235,8 +235,12 @@ def test_a_plateau_of_a_metric_that_is_not_there():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     "options",
-    [{"sparsity": 0.5}, {"sparsity": 0.5, "distribution": "global"}]
-    + [{"pattern": "2:4"}, {"sparsity": 0.5, "pattern": "2x2"}],
+    [
+        {"sparsity": 0.5},
+        {"sparsity": 0.5, "distribution": "global"},
+        {"pattern": "2:4"},
+        {"sparsity": 0.5, "pattern": "2x2"},
+    ],
     ids=str,
 )
 def test_a_weight_that_is_not_finite_stops_training(bad, options):
@@ -252,6 +256,70 @@ def test_a_weight_that_is_not_finite_stops_training(bad, options):
     for weight, old, new in zip(model.weights, before, after, strict=True):
         if "position" not in weight.path:
             np.testing.assert_array_equal(old, new)
+
+
+def test_a_refused_fit_adds_no_variables():
+    """Not even room for values to go back to."""
+    model = dsd.make_prunable(helpers.mlp(inputs=10))
+    weights = [weight.path for weight in model.weights]
+    plan = [phases.Sparse(1, pattern="2:4"), phases.Redense(1, restore="rewind")]
+    refused_by_fit(model, plan)
+    assert [weight.path for weight in model.weights] == weights
+    fit(model, [phases.Sparse(1, sparsity=0.5)])
+
+
+def test_a_model_without_an_optimizer():
+    model = dsd.make_prunable(helpers.mlp())
+    refused((TypeError, ValueError), fit, model, phases.dsd(3), None, None)
+
+
+def test_refused_by_a_later_update_everything_stays():
+    """Not finite in the middle of a ramp: the masks are those of the update before."""
+    model = dsd.make_prunable(helpers.mlp())
+    kernel = model.layers[0].kernel
+    held = []
+
+    def spoil(epoch, logs):
+        if epoch == 1:
+            value = helpers.values([kernel])[0]
+            value[0, 0] = np.nan
+            kernel.assign(value)
+            held.extend(helpers.values(wrapping.states(model)[0].weights[:1]))
+
+    x, y = helpers.data()
+    plan = [phases.Sparse(4, sparsity=0.5, schedule="linear")]
+    spoil = keras.callbacks.LambdaCallback(on_epoch_end=spoil)
+    model.compile("sgd", "mse")
+    message = refused(
+        ValueError,
+        model.fit,
+        x,
+        y,
+        epochs=4,
+        verbose=0,
+        callbacks=[dsd.DSDCallback(plan, verbose=0), spoil],
+    )
+    assert kernel.path in message
+    mask = helpers.masks_of(model)[0]
+    np.testing.assert_array_equal(mask, held[0])
+    assert 0 < np.count_nonzero(~mask) < mask.size // 2
+    # The model is still good for training, once it is cured.
+    kernel.assign(np.ones(kernel.shape))
+    assert fit(model, plan).history["sparsity"][-1] == 0.5
+
+
+def test_the_callback_is_not_spent_by_a_refusal():
+    """The same object serves a model that is all right."""
+    callback = dsd.DSDCallback([phases.Sparse(1, pattern="2:4")], verbose=0)
+    for inputs in (10, 12):
+        model = dsd.make_prunable(helpers.mlp(inputs=inputs))
+        model.compile("sgd", "mse")
+        x, y = helpers.data(inputs)
+        if inputs == 10:
+            refused(ValueError, model.fit, x, y, verbose=0, callbacks=[callback])
+        else:
+            history = model.fit(x, y, verbose=0, callbacks=[callback])
+            assert history.history["sparsity"] == [0.5]
 
 
 ANY = st.one_of(
