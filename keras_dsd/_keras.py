@@ -72,6 +72,16 @@ def no_autocast():
     return AutocastScope(None)
 
 
+def trained_by(optimizer):
+    """Returns the variables that a built optimizer trains, in its order.
+
+    An optimizer's own variables are named after these, and names need not be unique:
+    which belongs to which follows from the order alone. Only the number of them is
+    public.
+    """
+    return list(optimizer._trainable_variables)
+
+
 def learning_rate_source(optimizer):
     """Returns the optimizer's variable, schedule or callable, whichever it holds.
 

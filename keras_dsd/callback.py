@@ -10,7 +10,9 @@ import keras
 
 from keras_dsd import _checks, backend, wrapping
 from keras_dsd.learning_rates import Rates
+from keras_dsd.phases import Sparse
 from keras_dsd.run import Run
+from keras_dsd.targets import Targets
 from keras_dsd.timeline import Timeline
 
 
@@ -58,9 +60,10 @@ class DSDCallback(keras.callbacks.Callback):
         self.verbose = _checks.integer(verbose, "verbose", at_least=0)
 
     def set_model(self, model):
-        """Checks the model and makes room for values to go back to.
+        """Checks what the phases will need, before anything changes.
 
-        Here, for it comes before any callback restores weights.
+        Here, for it comes before any callback restores weights: the last thing done
+        is to make room for values that a later phase goes back to.
         """
         super().set_model(model)
         self._states = wrapping.states(model)
@@ -70,30 +73,38 @@ class DSDCallback(keras.callbacks.Callback):
                 "`model = keras_dsd.make_prunable(model)` before `compile`. "
                 f"Received: model={model!r}"
             )
-        restores = [getattr(phase, "restore", None) for phase in self.timeline.phases]
-        if "rewind" in restores:
-            for state in self._states:
-                state.keep_pruned_values()
-
-    def on_train_begin(self, logs=None):
-        """Checks what the phases will need, before anything is trained."""
         unbuilt = [state for state in self._states if not state.built]
         if unbuilt:
             raise ValueError(
                 "Build the model before `fit`, say by calling it on a batch: masks "
                 f"need weights. Received: {len(unbuilt)} layers that are not built"
             )
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
-        rates = Rates(optimizer)
+        if model.optimizer is None:
+            raise ValueError("The model needs an optimizer. Received: optimizer=None")
+        weights = [weight for state in self._states for weight in state.pruned]
+        self._targets = {
+            index: Targets(phase, weights)
+            for index, phase in enumerate(self.timeline.phases)
+            if isinstance(phase, Sparse)
+        }
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._rates = Rates(model.optimizer)
         if any(phase.lr_factor is not None for phase in self.timeline.phases):
-            rates.check()
+            self._rates.check()
+        restores = [getattr(phase, "restore", None) for phase in self.timeline.phases]
+        if "rewind" in restores:
+            for state in self._states:
+                state.keep_pruned_values()
+
+    def on_train_begin(self, logs=None):
+        """Starts a run."""
         self._run = Run(
             self.timeline,
+            self._targets,
             self._states,
-            optimizer,
-            rates,
+            self.model.optimizer,
+            self._rates,
             steps=self.params["steps"],
             seed=self.seed,
             announce=print if self.verbose else lambda line: None,

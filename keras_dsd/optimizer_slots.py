@@ -13,6 +13,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_dsd import _keras
+
 # What the twin's weights hold. A slot that starts like this starts as the weight. It is
 # exact in bfloat16, and no optimizer's constant.
 _WEIGHT = 0.6171875
@@ -65,24 +67,30 @@ def find(optimizer, weights):
         ValueError: the optimizer can't be made anew from its own config.
     """
     slots: list[list[Slot]] = [[] for _ in weights]
+    number_of = {id(weight): number for number, weight in enumerate(weights)}
     for leaf in leaves(optimizer):
         by_name = collections.defaultdict(list)
         for variable in leaf.variables:
             by_name[variable.name].append(variable)
-        twins = {}
-        for number, weight in enumerate(weights):
+        # Two weights may share a path, and then their slots a name, in the optimizer's
+        # order. Only then do the slots of weights that nobody asked for matter.
+        is_unique = all(len(variables) == 1 for variables in by_name.values())
+        twins: dict[tuple, dict] = {}
+        for weight in _keras.trained_by(leaf):
+            number = number_of.get(id(weight))
+            if number is None and is_unique:
+                continue
             named = _named_after(weight, by_name)
             if not named:
-                continue  # another leaf's weight
+                continue
             # Weights whose slots have the same names have the same kinds of slots.
             kind = (frozenset(named), weight.dtype, len(weight.shape))
             if kind not in twins:
                 twins[kind] = _fresh_values(leaf, weight)
             for name, fresh in twins[kind].items():
-                # Two weights may share a path: then so do their slots, in order.
-                slots[number].append(
-                    Slot(named[name].pop(0), fresh, is_average=name == "average")
-                )
+                variable = named[name].pop(0)
+                if number is not None:
+                    slots[number].append(Slot(variable, fresh, name == "average"))
     return slots
 
 
@@ -101,7 +109,10 @@ def _named_after(weight, by_name):
 def _fresh_values(leaf, weight):
     """Returns {slot name: fresh value} of a new `leaf` for a weight like `weight`."""
     try:
-        twin = type(leaf).from_config(leaf.get_config())
+        config = dict(leaf.get_config())
+        if "learning_rate" in config:  # a function would not come back from a config
+            config["learning_rate"] = 0.001
+        twin = type(leaf).from_config(config)
     except Exception as error:
         raise ValueError(
             "Pruning sets the optimizer's slots of a pruned weight back, and learns "

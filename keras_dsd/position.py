@@ -19,6 +19,7 @@ class Position:
 
     Args:
         phase: index of the phase, -1 before any.
+        fingerprint: of the phase, to tell it from another at the same place.
         start: the epoch with which the phase began.
         epoch: the epoch that is running or ran last.
         time: when masks were last updated, in the unit of the phase's schedule; -1: not
@@ -33,6 +34,7 @@ class Position:
     """
 
     phase: int = -1
+    fingerprint: int = 0
     start: int = 0
     epoch: int = 0
     time: int = -1
@@ -44,7 +46,7 @@ class Position:
     best: float = math.nan
     rates: tuple = (math.nan,) * RATES
 
-    INTEGERS = 9
+    INTEGERS = 10
     SIZE = INTEGERS + 1 + RATES
 
     def to_array(self):

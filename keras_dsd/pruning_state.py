@@ -149,6 +149,13 @@ class PruningState(keras.layers.Layer):
         self._take_off()
         self._set_in_force(False)
 
+    def follow_position(self):
+        """Makes the layer agree with the position that was restored with its masks."""
+        if self.position.in_force:
+            self.enforce()
+        else:
+            self.release()
+
     def _set_in_force(self, in_force):
         self.in_force = in_force
         if self.built:
@@ -187,7 +194,4 @@ class PruningState(keras.layers.Layer):
         for variable in self.weights:
             if variable.name in names:
                 variable.assign(store[variable.name])
-        if self.position.in_force:
-            self.enforce()
-        else:
-            self.release()
+        self.follow_position()

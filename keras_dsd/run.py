@@ -13,8 +13,7 @@ import numpy as np
 from keras_dsd import optimizer_slots
 from keras_dsd.phases import Sparse
 from keras_dsd.position import Position
-from keras_dsd.targets import Targets
-from keras_dsd.timeline import Timeline, goes_on
+from keras_dsd.timeline import goes_on
 from keras_dsd.updates import Updates
 
 
@@ -23,15 +22,13 @@ class Run:
 
     Args:
         timeline: the `Timeline`.
+        targets: {number of a sparse phase: its `Targets`}.
         states: list of the layers' `PruningState`s, built.
         optimizer: the built optimizer.
         rates: the optimizer's `Rates`.
         steps: batches in an epoch, or `None` if the data does not tell.
         seed: integer for random draws.
         announce: function of a line of text, called as a phase begins.
-
-    Raises:
-        TypeError, ValueError: a phase does not fit the weights.
     """
 
     _phase: Any  # one of `phases`
@@ -39,20 +36,18 @@ class Run:
     _sparsity = 0.0
     _batches = 0  # in the epoch so far
 
-    def __init__(self, timeline, states, optimizer, rates, steps, seed, announce):
-        self._timeline: Timeline = timeline
+    def __init__(
+        self, timeline, targets, states, optimizer, rates, steps, seed, announce
+    ):
+        self._timeline = timeline
+        self._targets = targets
         self._states = states
         self._rates = rates
         self._steps = steps
         self._seed = seed
         self._announce = announce
-        self._weights = [weight for state in states for weight in state.pruned]
-        self._targets = {
-            index: Targets(phase, self._weights)
-            for index, phase in enumerate(timeline.phases)
-            if isinstance(phase, Sparse)
-        }
-        self._updates = Updates(self._weights, optimizer)
+        weights = [weight for state in states for weight in state.pruned]
+        self._updates = Updates(weights, optimizer)
         self._accumulation = optimizer_slots.accumulation(optimizer)
         self._position = Position()
         self._has_begun = False
@@ -74,9 +69,13 @@ class Run:
             self._position = self._find_position(epoch)
         position = self._position
         index, start = self._timeline.locate(epoch, position)
-        if (index, start) != (position.phase, position.start):
+        # A run that was stopped may go on with other phases than it had.
+        fingerprint = self._timeline.phases[index].fingerprint
+        here = index, start, fingerprint
+        if here != (position.phase, position.start, position.fingerprint):
             entered = True
-            position.phase, position.start, position.time = index, start, -1
+            position.phase, position.start, position.fingerprint = here
+            position.time = -1
             position.wait, position.over, position.best = 0, 0, math.nan
         position.epoch = epoch
         self._batches = 0
@@ -88,6 +87,8 @@ class Run:
         self._store()
 
     def _find_position(self, epoch):
+        for state in self._states:
+            state.follow_position()
         position = self._states[0].position
         if goes_on(position, epoch):
             position.finished = 0
@@ -217,8 +218,9 @@ class Run:
         Returns:
             Whether a compiled step still holds a factor of such a schedule.
         """
-        self._position.finished = 1
-        self._store()
+        if self._has_begun:
+            self._position.finished = 1
+            self._store()
         held = bool(self._rates.traced_factors())
         self._rates.unwrap()
         return held

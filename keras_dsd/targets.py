@@ -32,7 +32,7 @@ class Targets:
         self._end = phase.sparsity
         shares = self._shares(phase, [w for w in weights if self._follows(phase, w)])
         for weight in weights:
-            pattern, final = self._pattern(phase, weight), weight.sparsity
+            pattern, final = self._pattern(phase, weight), self._own(weight)
             if self._follows(phase, weight):
                 final = next(shares)
             elif pattern.sparsity is not None:
@@ -48,14 +48,19 @@ class Targets:
             self.final.append(final)
 
     @staticmethod
-    def _pattern(phase, weight):
-        if weight.sparsity == 0:  # held dense, so no pattern either
+    def _own(weight):
+        # A layer that was frozen after it was wrapped does not train, so it is left
+        # alone as one that is held dense.
+        return weight.sparsity if weight.variable.trainable else 0
+
+    def _pattern(self, phase, weight):
+        if self._own(weight) == 0:  # held dense, so no pattern either
             return patterns.Unstructured()
         return phase.pattern if weight.pattern is None else weight.pattern
 
     def _follows(self, phase, weight):
         fixed = self._pattern(phase, weight).sparsity is not None
-        return weight.sparsity is None and not fixed
+        return self._own(weight) is None and not fixed
 
     @staticmethod
     def _fixed(pattern, weight):

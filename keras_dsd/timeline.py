@@ -79,9 +79,9 @@ class Timeline:
         line += f"{'up to ' if phase.until else ''}{phase.epochs} epoch"
         line += "s" if phase.epochs > 1 else ""
         if isinstance(phase, Sparse):
-            line += f", sparsity {phase.sparsity:g}"
+            line += f", sparsity {float(phase.sparsity):g}"
         if phase.lr_factor is not None:
-            line += f", learning rate x {phase.lr_factor:g}"
+            line += f", learning rate x {float(phase.lr_factor):g}"
         return line
 
 

@@ -7,6 +7,7 @@ models; knows no phase and no optimizer.
 import keras
 
 from keras_dsd import _checks, _keras, prunable, selection
+from keras_dsd.learning_rates import Rates
 from keras_dsd.prunable import Prunable
 
 
@@ -125,6 +126,9 @@ def strip(model):
     for sublayer in _keras.sublayers(model):
         _keras.refresh(sublayer)
         _forget_traces(sublayer)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None:  # loaded from within a run, it holds the run's schedule
+        Rates(optimizer).unwrap()
     return model
 
 
@@ -206,14 +210,17 @@ def _can_have_weights(layer):
 
 def _choose_weights(layers, include, exclude):
     """Returns {id(layer): numbers of its weights}; a rule must match something."""
-    chosen = {}
+    chosen, taken = {}, set()
     for layer in layers:
-        chosen[id(layer)] = [
-            number
+        found = [
+            (number, weight)
             for number, weight, owner in _candidates(layer)
             if (include(weight) if include else not selection.kept_dense(weight, owner))
             and not (exclude and exclude(weight))
+            and id(weight) not in taken  # tied weights have one mask
         ]
+        taken |= {id(weight) for _, weight in found}
+        chosen[id(layer)] = [number for number, _ in found]
     weights = [weight for layer in layers for _, weight, _ in _candidates(layer)]
     for rule in filter(None, (include, exclude)):
         rule.must_match(weights)

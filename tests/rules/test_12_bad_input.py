@@ -261,11 +261,13 @@ def test_a_weight_that_is_not_finite_stops_training(bad, options):
 def test_a_refused_fit_adds_no_variables():
     """Not even room for values to go back to."""
     model = dsd.make_prunable(helpers.mlp(inputs=10))
+    model.compile("sgd", "mse")
+    x, y = helpers.data(10)
     weights = [weight.path for weight in model.weights]
     plan = [phases.Sparse(1, pattern="2:4"), phases.Redense(1, restore="rewind")]
-    refused_by_fit(model, plan)
+    callback = dsd.DSDCallback(plan, verbose=0)
+    refused(ValueError, model.fit, x, y, epochs=2, verbose=0, callbacks=[callback])
     assert [weight.path for weight in model.weights] == weights
-    fit(model, [phases.Sparse(1, sparsity=0.5)])
 
 
 def test_a_model_without_an_optimizer():
