@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from keras_dsd import _checks, _keras, backend, patterns, selection
-from keras_dsd.masked_read import MaskedReads
+from keras_dsd.masked_read import KeepZeros, MaskedReads
 from keras_dsd.pruning_state import PruningState
 
 STATE = "pruning_state"  # the attribute, and so the name in saved files
@@ -78,14 +78,18 @@ class Prunable(_Layer):
 
     def call(self, *args, **kwargs):
         """Calls the layer, its weights read masked while masks are in force."""
-        state = getattr(self, STATE)
+        # A weight that is tied to another layer's has its mask there; both read it.
+        masks = [
+            (weight, weight.constraint.mask)
+            for weight in self.weights
+            if isinstance(weight.constraint, KeepZeros)
+        ]
         # Without gradients the view is an identity; torch would choose other kernels
         # for it, whose last bits differ.
-        if not (state.in_force and backend.gradients_wanted()):
+        if not (masks and backend.gradients_wanted()):
             outputs = super().call(*args, **kwargs)
             _create_masks(self)
             return outputs
-        masks = [(weight.variable, weight.mask) for weight in state.pruned]
         with MaskedReads(masks) as scope:
             outputs = super().call(*args, **kwargs)
         if scope.original_scope is None and scope.losses:
@@ -148,8 +152,9 @@ def wrap(
         layer: the layer.
         sparsity: as for `Prunable`.
         pattern: as for `Prunable`, an instance or `None`.
-        weights: which of `layer.weights`, by their numbers. Defaults to `None`: all
-            that can be pruned, chosen when the layer is built.
+        weights: which of `layer.weights`, by their numbers; none of them if they are
+            tied to another layer's. Defaults to `None`: all that can be pruned, chosen
+            when the layer is built.
         origins: the paths under which these weights were first wrapped, from a file.
             Defaults to `None`: the ones that they have.
         by_default: whether weights that stay dense by default are left out; then a
@@ -216,21 +221,21 @@ def _create_masks(layer):
         return  # built by their first call; `Prunable.call` comes back here
     if state.chosen is None:
         state.chosen = _choose(layer, state.by_default)
-    if state.chosen:
-        # The state has no weights yet, so the numbers are those of the plain layer.
-        weights = [layer.weights[number] for number in state.chosen]
-        if state.origins is None:
-            state.origins = [weight.path for weight in weights]
-        with keras.name_scope(layer.name, caller=layer):
-            state.create(weights, state.origins)
-        _keras.refresh(layer)
-    elif state.by_default:
-        unwrap(layer)
-    else:
-        raise ValueError(
-            "The layer has no weight to prune (floating-point, trainable, rank 2 or "
-            f"more). Received: layer={layer!r}"
-        )
+        if not state.chosen and state.by_default:
+            unwrap(layer)
+            return
+        if not state.chosen:
+            raise ValueError(
+                "The layer has no weight to prune (floating-point, trainable, rank 2 "
+                f"or more). Received: layer={layer!r}"
+            )
+    # The state has no weights yet, so the numbers are those of the plain layer.
+    weights = [layer.weights[number] for number in state.chosen]
+    if state.origins is None:
+        state.origins = [weight.path for weight in weights]
+    with keras.name_scope(layer.name, caller=layer):
+        state.create(weights, state.origins)
+    _keras.refresh(layer)
 
 
 def _identity(layer):
@@ -249,8 +254,8 @@ def _config(layer):
         "layer": state.plain,
         "sparsity": state.sparsity,
         "pattern": pattern and keras.saving.serialize_keras_object(pattern),
-        "weights": state.chosen and list(state.chosen),
-        "origins": state.origins and list(state.origins),
+        "weights": None if state.chosen is None else list(state.chosen),
+        "origins": None if state.origins is None else list(state.origins),
         "by_default": state.by_default,
     }
 

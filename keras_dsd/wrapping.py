@@ -79,9 +79,10 @@ def make_prunable(model, *, include=None, exclude=None, sparsity=None, strict=Fa
             if _can_have_weights(layer):
                 prunable.wrap(layer, sparsity=sparsity, by_default=True)
                 wrapped += 1
-        elif chosen[id(layer)]:
-            prunable.wrap(layer, sparsity=sparsity, weights=chosen[id(layer)])
-            wrapped += 1
+        elif id(layer) in chosen:
+            numbers = chosen[id(layer)]
+            prunable.wrap(layer, sparsity=sparsity, weights=numbers)
+            wrapped += len(numbers)
     if not wrapped:
         raise ValueError(
             "The model has no weight to prune (floating-point, trainable, rank 2 or "
@@ -209,7 +210,11 @@ def _can_have_weights(layer):
 
 
 def _choose_weights(layers, include, exclude):
-    """Returns {id(layer): numbers of its weights}; a rule must match something."""
+    """Returns {id(layer): numbers of its weights}; a rule must match something.
+
+    Layers without any are left out. A weight that is tied to another layer's has its
+    mask there; its layer is wrapped for it to be read masked, with no number for it.
+    """
     chosen, taken = {}, set()
     for layer in layers:
         found = [
@@ -217,10 +222,12 @@ def _choose_weights(layers, include, exclude):
             for number, weight, owner in _candidates(layer)
             if (include(weight) if include else not selection.kept_dense(weight, owner))
             and not (exclude and exclude(weight))
-            and id(weight) not in taken  # tied weights have one mask
         ]
+        if found:
+            chosen[id(layer)] = [
+                number for number, weight in found if id(weight) not in taken
+            ]
         taken |= {id(weight) for _, weight in found}
-        chosen[id(layer)] = [number for number, _ in found]
     weights = [weight for layer in layers for _, weight, _ in _candidates(layer)]
     for rule in filter(None, (include, exclude)):
         rule.must_match(weights)

@@ -1,9 +1,10 @@
 """What PyTorch does in its own way."""
 
+import keras
 import numpy as np
 import torch
 
-from keras_dsd.backend.tables import Cut
+from keras_dsd.backend.tables import KEYS, Cut
 
 _SAMPLE = 1 << 14  # sampled entries of a large tensor
 
@@ -84,8 +85,8 @@ def find_cuts(scores, zeros, groups):
         key, index = _cut(keys, int(lost))
         start = 0
         for i, piece in zip(group, pieces, strict=True):
-            finite = scores[i].abs().max().isfinite()
-            cuts[i] = Cut(key, index - start, finite)
+            infinity, _ = KEYS[keras.backend.standardize_dtype(scores[i].dtype)]
+            cuts[i] = Cut(key, index - start, piece.max() < infinity)
             start += piece.numel()
     return cuts
 
@@ -93,31 +94,30 @@ def find_cuts(scores, zeros, groups):
 def _cut(keys, lost):
     if lost == 0:
         return keys.new_tensor(-1), keys.new_tensor(0)
-    lo, hi = _bracket(keys, lost)
-    below = int(torch.count_nonzero(keys < lo))
-    places = torch.nonzero((keys >= lo) & (keys <= hi)).reshape(-1)
-    if not below < lost <= below + len(places):  # the sample misled
-        below, places = 0, torch.arange(len(keys), device=keys.device)
-    members = keys[places]
-    rank = lost - below
-    key = lo if lo == hi else members.kthvalue(rank).values
-    ties = places[members == key]
-    staying = int(torch.count_nonzero(members <= key)) - rank
-    return key, ties[staying]
+    places, below = None, 0  # of the members of the bracket; None means all
+    if len(keys) > 4 * _SAMPLE:
+        lo, hi = _bracket(keys, lost)
+        below = int(torch.count_nonzero(keys < lo))
+        places = torch.nonzero((keys >= lo) & (keys <= hi)).reshape(-1)
+        if not below < lost <= below + len(places):  # the sample misled
+            places, below = None, 0
+    members = keys if places is None else keys[places]
+    key = members.kthvalue(lost - below).values
+    ties = torch.nonzero(members == key).reshape(-1)
+    staying = below + int(torch.count_nonzero(members <= key)) - lost
+    first_that_goes = ties[staying]
+    return key, first_that_goes if places is None else places[first_that_goes]
 
 
 def _bracket(keys, lost):
     """Returns two keys, between which the one of rank `lost` probably lies."""
-    size = len(keys)
-    count = min(size, _SAMPLE)
+    size, share = len(keys), lost / len(keys)
     # Drawn by NumPy, so that the user's random state is left alone.
-    places = (np.arange(count) + np.random.default_rng(0).random(count)) * size / count
-    sample = (
-        keys[torch.from_numpy(places.astype("int64")).to(keys.device)].sort().values
-    )
-    share = lost / size
-    reach = 4 * (count * share * (1 - share)) ** 0.5 + 4
-    lo, hi = int(count * share - reach), int(count * share + reach)
+    places = np.arange(_SAMPLE) + np.random.default_rng(0).random(_SAMPLE)
+    places = torch.from_numpy((places * size / _SAMPLE).astype("int64"))
+    sample = keys[places.to(keys.device)].sort().values
+    reach = 4 * (_SAMPLE * share * (1 - share)) ** 0.5 + 4
+    lo, hi = int(_SAMPLE * share - reach), int(_SAMPLE * share + reach)
     least = sample[lo] if lo >= 0 else keys.new_tensor(0)
-    most = sample[hi] if hi < count else keys.new_tensor(torch.iinfo(keys.dtype).max)
-    return least, most
+    largest = torch.iinfo(keys.dtype).max
+    return least, sample[hi] if hi < _SAMPLE else keys.new_tensor(largest)

@@ -54,7 +54,7 @@ class Pruned:
         self._select = backend.compiled(
             lambda values, zeros: masks.decide(values, kinds, zeros, alone)
         )
-        self._pass = _one_pass()
+        self._pass = _one_pass(self.variables)
 
     def reset(self):
         """Gives back the weights that an update has set to zero; not timed."""
@@ -63,7 +63,7 @@ class Pruned:
         _wait(self._written)
 
     def one_pass(self):
-        _wait([self._pass([variable.value for variable in self.variables])])
+        _wait([self._pass()])
 
     def select(self):
         decisions = self._select([v.value for v in self.variables], self._zeros)
@@ -74,13 +74,19 @@ class Pruned:
         _wait(self._written)
 
 
-def _one_pass():
+def _one_pass(variables):
+    """Returns a function of nothing that reads every weight once, compiled."""
+
     def largest(values):
         return ops.stack([ops.max(ops.abs(value)) for value in values])
 
+    if keras.backend.backend() == "tensorflow":
+        # Reads the variables in its graph, as a training step does.
+        graph = sys.modules["tensorflow"].function(largest, autograph=False)
+        return lambda: graph([variable.value for variable in variables])
     if keras.backend.backend() == "jax":
-        return sys.modules["jax"].jit(largest)
-    return backend.compiled(largest)
+        largest = sys.modules["jax"].jit(largest)
+    return lambda: largest([variable.value for variable in variables])
 
 
 def _wait(results):
