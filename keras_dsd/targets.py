@@ -82,7 +82,7 @@ class Targets:
             phase.sparsity,
             [weight.path for weight in weights],
         )
-        if len(shares) != len(weights):
+        if not isinstance(shares, (list, tuple)) or len(shares) != len(weights):
             raise ValueError(
                 f"`distribution` must return one sparsity for each of {len(weights)} "
                 f"weights. Received: {shares!r}"
