@@ -7,7 +7,6 @@ import torch
 from keras_dsd.backend.tables import KEYS, Cut
 
 _SAMPLE = 1 << 14  # sampled entries of a large tensor
-_SMALL = 1 << 12  # entries that need no sample
 
 
 def gradients_wanted():
@@ -96,7 +95,7 @@ def _cut(keys, lost):
     if lost == 0:
         return keys.new_tensor(-1), keys.new_tensor(0)
     places, below = None, 0  # of the members of the bracket; None means all
-    if len(keys) > _SMALL:
+    if len(keys) > 4 * _SAMPLE:
         lo, hi = _bracket(keys, lost)
         below = int(torch.count_nonzero(keys < lo))
         places = torch.nonzero((keys >= lo) & (keys <= hi)).reshape(-1)
@@ -113,13 +112,12 @@ def _cut(keys, lost):
 def _bracket(keys, lost):
     """Returns two keys, between which the one of rank `lost` probably lies."""
     size, share = len(keys), lost / len(keys)
-    count = min(_SAMPLE, size // 16)
     # Drawn by NumPy, so that the user's random state is left alone.
-    places = np.arange(count) + np.random.default_rng(0).random(count)
-    places = torch.from_numpy((places * size / count).astype("int64"))
+    places = np.arange(_SAMPLE) + np.random.default_rng(0).random(_SAMPLE)
+    places = torch.from_numpy((places * size / _SAMPLE).astype("int64"))
     sample = keys[places.to(keys.device)].sort().values
-    reach = 4 * (count * share * (1 - share)) ** 0.5 + 4
-    lo, hi = int(count * share - reach), int(count * share + reach)
+    reach = 4 * (_SAMPLE * share * (1 - share)) ** 0.5 + 4
+    lo, hi = int(_SAMPLE * share - reach), int(_SAMPLE * share + reach)
     least = sample[lo] if lo >= 0 else keys.new_tensor(0)
     largest = torch.iinfo(keys.dtype).max
-    return least, sample[hi] if hi < count else keys.new_tensor(largest)
+    return least, sample[hi] if hi < _SAMPLE else keys.new_tensor(largest)
