@@ -153,17 +153,19 @@ def test_strip_and_report_of_what_was_never_wrapped():
     refused(ValueError, dsd.sparsity_report, keras.Sequential([layers.Dense(3)]))
 
 
-def fit(model, plan, epochs=None, optimizer="sgd"):
+def fit(model, plan, epochs=None, optimizer="sgd", inputs=12):
     model.compile(optimizer, "mse")
-    x, y = helpers.data()
+    x, y = helpers.data(inputs)
     epochs = sum(phase.epochs for phase in plan) if epochs is None else epochs
     callback = dsd.DSDCallback(plan, verbose=0)
     return model.fit(x, y, epochs=epochs, verbose=0, callbacks=[callback])
 
 
-def refused_by_fit(model, plan, optimizer="sgd", words=""):
+def refused_by_fit(model, plan, optimizer="sgd", words="", inputs=12):
     before = helpers.values(model.trainable_variables)
-    message = refused(ValueError, fit, model, plan, None, optimizer, words=words)
+    message = refused(
+        ValueError, fit, model, plan, None, optimizer, inputs, words=words
+    )
     for old, new in zip(before, helpers.values(model.trainable_variables), strict=True):
         np.testing.assert_array_equal(old, new)
     assert not any(state.in_force for state in wrapping.states(model))
@@ -185,7 +187,7 @@ def test_a_model_that_is_not_built():
 def test_n_m_that_does_not_divide(first):
     model = dsd.make_prunable(helpers.mlp(inputs=10))
     plan = [first, phases.Sparse(1, pattern="2:4")]
-    assert "dense/kernel" in refused_by_fit(model, plan)
+    assert "dense/kernel" in refused_by_fit(model, plan, inputs=10)
 
 
 def test_patterns_and_targets_that_contradict():
