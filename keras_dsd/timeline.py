@@ -46,12 +46,12 @@ class Timeline:
     def locate(self, epoch, position):
         """Returns (index of the phase, epoch it began with) for `epoch`.
 
-        Follows the stored `position` where `epoch` goes on from it, so that phases
-        that ended early stay ended; otherwise counts `epochs` from 0. After the last
+        Follows the stored `position` where `epoch` goes on from it in the same phase,
+        so that phases that ended early stay ended; otherwise counts `epochs` from 0. After the last
         phase its state goes on.
         """
         last = len(self.phases) - 1
-        if goes_on(position, epoch) and position.phase <= last:
+        if goes_on(position, epoch) and self._holds_phase_of(position):
             index, start = position.phase, position.start
             if position.over and epoch > position.epoch and index < last:
                 index, start = index + 1, epoch
@@ -61,6 +61,12 @@ class Timeline:
             start += self.phases[index].epochs
             index += 1
         return index, start
+
+    def _holds_phase_of(self, position):
+        known = position.phase < len(self.phases)
+        return known and (
+            self.phases[position.phase].fingerprint == position.fingerprint
+        )
 
     def sparsity_before(self, index):
         """Returns the sparsity that the phase before number `index` ended with."""
