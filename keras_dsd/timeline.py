@@ -47,8 +47,8 @@ class Timeline:
         """Returns (index of the phase, epoch it began with) for `epoch`.
 
         Follows the stored `position` where `epoch` goes on from it in the same phase,
-        so that phases that ended early stay ended; otherwise counts `epochs` from 0. After the last
-        phase its state goes on.
+        so that phases that ended early stay ended; otherwise counts `epochs` from 0.
+        After the last phase its state goes on.
         """
         last = len(self.phases) - 1
         if goes_on(position, epoch) and self._holds_phase_of(position):

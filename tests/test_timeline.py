@@ -17,6 +17,11 @@ PLAN = Timeline(
 NEW = Position()
 
 
+def stood(phase, **where):
+    """Returns the position of a run that was in this phase of `PLAN`."""
+    return Position(phase=phase, fingerprint=PLAN.phases[phase].fingerprint, **where)
+
+
 def where(epochs, timeline=PLAN, position=NEW):
     return [timeline.locate(epoch, position) for epoch in epochs]
 
@@ -33,7 +38,7 @@ def test_after_the_last_phase_it_goes_on():
 
 def test_a_run_goes_on_from_where_it_stood():
     # Phase 1 began in epoch 1, for a plateau had ended phase 0.
-    position = Position(phase=1, start=1, epoch=2)
+    position = stood(phase=1, start=1, epoch=2)
     assert where(range(2, 8), position=position) == [
         (1, 1),
         (1, 1),
@@ -46,20 +51,26 @@ def test_a_run_goes_on_from_where_it_stood():
 
 def test_a_phase_that_is_over_is_left():
     """With the next epoch: one that is repeated, having been cut, is still in it."""
-    position = Position(phase=1, start=1, epoch=2, over=1)
+    position = stood(phase=1, start=1, epoch=2, over=1)
     assert where([2, 3], position=position) == [(1, 1), (2, 3)]
 
 
 def test_the_last_phase_is_never_left():
-    position = Position(phase=3, start=4, epoch=7, over=1)
+    position = stood(phase=3, start=4, epoch=7, over=1)
     assert where([8, 20], position=position) == [(3, 4), (3, 4)]
 
 
 def test_a_shorter_list_than_the_run_had():
     """The stored phase is not in it: counted from 0 again."""
     short = Timeline(PLAN.phases[:2])
-    position = Position(phase=3, start=6, epoch=6)
+    position = stood(phase=3, start=6, epoch=6)
     assert where([7], short, position) == [(1, 2)]
+
+
+def test_another_phase_at_the_stored_place():
+    """The list was changed in between: counted from 0 again."""
+    position = Position(phase=1, fingerprint=7, start=1, epoch=2)
+    assert where([2, 6], position=position) == [(1, 2), (3, 6)]
 
 
 @pytest.mark.parametrize(
