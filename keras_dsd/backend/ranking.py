@@ -42,6 +42,9 @@ def cut(entries, layout, zeros, bits):
     wanted = ops.maximum(zeros, 1)  # a group that loses none is put right at the end
 
     bracket, odd = _first_bracket(rows, layout, wanted)
+    # One pass more is enough for most weights, and costs less than a loop: for a loop
+    # XLA copies all entries.
+    bracket = _one_pass(rows, wanted, bracket)
     enough = max(len(tensor_of_row) // _GATHERED, 2 * rows.groups)
     bracket = _narrow(rows, wanted, bracket, enough)
     few, wanted, bracket, ids = _gather(rows, wanted, bracket, enough)
@@ -194,10 +197,18 @@ def _narrow(rows, wanted, bracket, enough):
         return ops.any(is_open) & (holding > enough)
 
     def one_pass(*bracket):
-        below, upto, _ = rows.count(*bracket[6:8])
-        return _settle(rows, wanted, bracket, below, upto)
+        return _one_pass(rows, wanted, bracket)
 
-    return ops.while_loop(go_on, one_pass, bracket)
+    def loop():
+        return ops.while_loop(go_on, one_pass, bracket)
+
+    return ops.cond(go_on(*bracket), loop, lambda: bracket)
+
+
+def _one_pass(rows, wanted, bracket):
+    """Returns the bracket after counting its two next keys."""
+    below, upto, _ = rows.count(*bracket[6:8])
+    return _settle(rows, wanted, bracket, below, upto)
 
 
 def _tie(rows, wanted, bracket):
