@@ -5,7 +5,7 @@ from keras_dsd import _quiet
 with _quiet.import_of_keras():
     import keras  # noqa: F401  (before the modules below do)
 
-from keras_dsd import distributions, masks, patterns, phases, schedules
+from keras_dsd import audit, distributions, masks, patterns, phases, regrowth, schedules
 from keras_dsd._version import __version__
 from keras_dsd.callback import DSDCallback
 from keras_dsd.prunable import Prunable
@@ -16,11 +16,13 @@ __all__ = [
     "DSDCallback",
     "Prunable",
     "__version__",
+    "audit",
     "distributions",
     "make_prunable",
     "masks",
     "patterns",
     "phases",
+    "regrowth",
     "schedules",
     "sparsity_report",
     "strip",

@@ -38,6 +38,22 @@ def integer(value, name, *, at_least):
     return int(value)
 
 
+def boolean(value, name):
+    """Returns `value` if it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return value
+
+
+def share(value, name):
+    """Returns `value` if it is a number in (0, 1]."""
+    if positive(value, name) > 1:
+        raise ValueError(
+            f"`{name}` must be a number in (0, 1]. Received: {name}={value!r}"
+        )
+    return value
+
+
 def positive(value, name):
     """Returns `value` if it is a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

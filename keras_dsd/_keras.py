@@ -82,6 +82,30 @@ def trained_by(optimizer):
     return list(optimizer._trainable_variables)
 
 
+def forget(optimizer, variables):
+    """Makes a built optimizer train some of its variables no longer.
+
+    They are those that it overwrites with their gradient, so it holds no state for
+    them. Keras has no public way to take a variable from an optimizer, and on JAX
+    the optimizer's must be the model's, one to one. What is found by a variable's
+    number stays where it is.
+    """
+    gone = {id(variable) for variable in variables}
+    inner = [getattr(optimizer, "inner_optimizer", None)]
+    for leaf in filter(None, inner + list(getattr(optimizer, "optimizers", ()))):
+        forget(leaf, variables)
+    trained = optimizer._trainable_variables
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    # In place: what is assigned to an optimizer's attribute becomes its own.
+    for number in reversed(range(len(trained))):
+        if id(trained[number]) in gone:
+            key = optimizer._var_key(trained[number])
+            optimizer._trainable_variables_indices.pop(key)
+            del trained[number]
+            if averages is not None:
+                del averages[number]
+
+
 def learning_rate_source(optimizer):
     """Returns the optimizer's variable, schedule or callable, whichever it holds.
 

@@ -8,12 +8,15 @@ import warnings
 
 import keras
 
-from keras_dsd import _checks, backend, wrapping
+from keras_dsd import _checks, backend, regrowing, wrapping
+from keras_dsd.audit import AuditLog
 from keras_dsd.learning_rates import Rates
 from keras_dsd.phases import Sparse
+from keras_dsd.regrowth import Static
 from keras_dsd.run import Run
 from keras_dsd.targets import Targets
 from keras_dsd.timeline import Timeline
+from keras_dsd.watch import Watch
 
 
 class DSDCallback(keras.callbacks.Callback):
@@ -25,19 +28,24 @@ class DSDCallback(keras.callbacks.Callback):
     (`ModelCheckpoint`, `BackupAndRestore`), so that they save what it stores.
 
     Every epoch's logs get `sparsity` (fraction of the prunable weights that are zero)
-    and `dsd_phase` (number of the phase, from 0), both floats.
+    and `dsd_phase` (number of the phase, from 0), both floats. If a phase has
+    `regrowth`, also `churn` (fraction of the living connections that did not live when
+    the epoch before ended) and `explored` (fraction of all that have lived at any time
+    of the phase).
 
     Args:
         phases: list of phases (see `keras_dsd.phases`).
         seed: integer from which random choices are drawn, together with each weight's
             path. Defaults to 0.
+        audit: path of a file that gets a line of JSON for every update of the masks;
+            `keras-dsd audit` shows it (see `keras_dsd.audit`). Defaults to `None`.
         verbose: 0 for silence, 1 for a line as each phase begins. Defaults to 1.
 
     Raises:
         TypeError, ValueError: the phases are malformed; from `fit`, before training:
             the model holds no `Prunable`, a pattern does not fit a weight, a learning
-            rate can't be scaled. During training: a weight is not finite when masks
-            are due.
+            rate can't be scaled, a method of `regrowth` lacks gradients or momentum.
+            During training: a weight is not finite when masks are due.
 
     Example:
 
@@ -53,10 +61,11 @@ class DSDCallback(keras.callbacks.Callback):
     [0.0, 0.5, 0.0]
     """
 
-    def __init__(self, phases, *, seed=0, verbose=1):
+    def __init__(self, phases, *, seed=0, audit=None, verbose=1):
         super().__init__()
         self.timeline = Timeline(phases)
         self.seed = _checks.integer(seed, "seed", at_least=0)
+        self.audit = None if audit is None else AuditLog(audit)
         self.verbose = _checks.integer(verbose, "verbose", at_least=0)
 
     def set_model(self, model):
@@ -92,10 +101,15 @@ class DSDCallback(keras.callbacks.Callback):
         self._rates = Rates(model.optimizer)
         if any(phase.lr_factor is not None for phase in self.timeline.phases):
             self._rates.check()
+        for targets in self._targets.values():
+            regrowing.check(targets, weights, model.optimizer)
         restores = [getattr(phase, "restore", None) for phase in self.timeline.phases]
         if "rewind" in restores:
             for state in self._states:
                 state.keep_pruned_values()
+        if self._moves:
+            for state in self._states:
+                state.keep_explored()
 
     def on_train_begin(self, logs=None):
         """Starts a run."""
@@ -108,10 +122,12 @@ class DSDCallback(keras.callbacks.Callback):
             steps=self.params["steps"],
             seed=self.seed,
             announce=print if self.verbose else lambda line: None,
+            watch=Watch(self._moves, self.audit),
         )
         self._functions = {}
         self._traced = None
         self._warn_of_length()
+        self._warn_of_no_update()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Switches phases, and updates the masks that are due with the epoch."""
@@ -136,6 +152,11 @@ class DSDCallback(keras.callbacks.Callback):
         if self._run.finish():
             self.model.train_function = None  # it holds the last factor
 
+    @property
+    def _moves(self):
+        phases = self.timeline.phases
+        return any(getattr(phase, "regrowth", None) for phase in phases)
+
     def _choose_train_function(self):
         # One trace for each set of masked layers, whatever the number of phases.
         key = self._run.trace_key
@@ -145,6 +166,20 @@ class DSDCallback(keras.callbacks.Callback):
             self._functions[key] = backend.new_train_function(self.model)
         self.model.train_function = self._functions[key]
         self._traced = key
+
+    def _warn_of_no_update(self):
+        for phase in self.timeline.phases:
+            every = getattr(phase, "update_every", None)
+            if getattr(phase, "regrowth", None) is None or not self.params["steps"]:
+                continue
+            length = self._run.length(phase)
+            if not isinstance(phase.regrowth, Static) and (every or 1) >= length:
+                unit = "steps" if every else "epoch"
+                warnings.warn(
+                    "No connection will ever move: an update is due every "
+                    f"{every or 1} {unit}, and the phase is {length} {unit} long.",
+                    stacklevel=2,
+                )
 
     def _warn_of_length(self):
         epochs, phases = self.params["epochs"], self.timeline.epochs

@@ -8,6 +8,7 @@ answered at once and the settings of TensorFlow's log come before TensorFlow.
 import argparse
 import importlib.util
 import os
+import pathlib
 import sys
 
 from keras_dsd._version import __version__
@@ -116,4 +117,42 @@ def _demo(parser, args):
     return 0
 
 
-COMMANDS = (_add_demo,)
+def _add_audit(subparsers):
+    parser = subparsers.add_parser(
+        "audit",
+        help="the log of a run's mask updates, as a table and a plot",
+        description="Prints the log of a run's mask updates as a table, and draws the "
+        "sparsity, the share of connections explored and how many grew.",
+    )
+    parser.add_argument("file", metavar="FILE", help="the log that a run wrote")
+    parser.add_argument(
+        "--out", metavar="PNG", help="file for the plot (default: FILE with .png)"
+    )
+    parser.set_defaults(run=lambda args: _audit(parser, args))
+
+
+def _audit(parser, args):
+    require("demo", matplotlib="matplotlib", rich="rich")
+    from keras_dsd import audit, audit_view
+
+    try:
+        records = audit.read(args.file)
+        if not records:
+            print(f"No mask updates in {args.file}")
+            return 0
+        out = pathlib.Path(args.out or pathlib.Path(args.file).with_suffix(".png"))
+        if out.resolve() == pathlib.Path(args.file).resolve():
+            raise ValueError(
+                f"The plot must not replace the log. Received: out={str(out)!r}"
+            )
+        # Before the table: a plot that can't be written is all that is to say.
+        audit_view.plot(records, out)
+    except (OSError, ValueError) as error:
+        # The usage, which `parser.error` prints, would not help with a wrong file.
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    audit_view.show(records)
+    print(f"Plot: {out}")
+    return 0
+
+
+COMMANDS = (_add_demo, _add_audit)

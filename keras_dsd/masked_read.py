@@ -1,8 +1,9 @@
 """How a pruned weight takes part in a training step without the step knowing.
 
-Four small things, all in force during sparse phases only:
+Four small things, in force during sparse phases:
 
-- `masked_read(weight, mask)`: an identity whose gradient is zero where the mask is.
+- `masked_read(weight, mask)`: an identity whose gradient is zero where the mask is;
+  `tracked_read` hands the whole gradient to a variable beside the weight too.
 - `MaskedReads`: a scope in which a layer reads its weights that way.
 - `KeepZeros` and `MaskedRegularizer`: what stands in for a weight's constraint and
   regularizer, so that nothing outside of the layer's call moves a pruned weight.
@@ -10,12 +11,14 @@ Four small things, all in force during sparse phases only:
 Knows variables and masks; knows no layer, model or phase.
 """
 
+import dataclasses
 import weakref
+from typing import Any
 
 import keras
 from keras import ops
 
-from keras_dsd import _keras
+from keras_dsd import _keras, backend
 
 
 @ops.custom_gradient
@@ -33,12 +36,70 @@ def masked_read(weight, mask):
     return weight, grad
 
 
+def tracked_read(weight, mask, gradient, decay):
+    """Returns `weight`, read masked, its whole gradient written beside it.
+
+    Args:
+        weight: tensor.
+        mask: boolean tensor, or `None` for a dense phase: then the weight's gradient
+            is whole, and zero is written, for Keras warns of a variable that gets none.
+        gradient: tensor, the value of a variable that Keras overwrites with what it
+            takes for its gradient (`overwrite_with_gradient`). So the gradient of the
+            dense weight leaves an unmodified training step, on every backend.
+        decay: how much of the old value is kept: 0 for the gradient of this batch
+            alone, else a momentum.
+    """
+
+    def grads(*args, upstream=None):
+        upstream = ops.convert_to_tensor(args[0] if upstream is None else upstream)
+        if mask is None:
+            return upstream, ops.zeros_like(upstream)
+        tracked = upstream
+        if decay:  # replicas' gradients are summed, so each brings its share
+            tracked = upstream + gradient * (decay / backend.replicas())
+        return _masked(upstream, mask), tracked
+
+    @ops.custom_gradient
+    def read(weight, gradient):
+        return weight, grads
+
+    return read(weight, gradient)
+
+
 def _masked(value, mask):
     return ops.where(mask, value, ops.zeros((), dtype=value.dtype))
 
 
+@dataclasses.dataclass(eq=False)
+class Read:
+    """How a weight is read while its layer is called.
+
+    Args:
+        weight: the weight's variable.
+        mask: its mask's variable, or `None` where no mask is in force.
+        gradient: the variable that keeps its gradient, or `None`.
+        decay: see `tracked_read`.
+    """
+
+    weight: keras.Variable
+    mask: Any
+    gradient: Any = None
+    decay: float = 0.0
+
+    def view(self):
+        """Returns the tensor that the layer gets."""
+        if isinstance(self.weight.constraint, KeepZeros):
+            self.weight.constraint.saw(self.mask.value)
+        weight = ops.convert_to_tensor(self.weight)
+        mask = None if self.mask is None else ops.convert_to_tensor(self.mask)
+        if self.gradient is None:
+            return masked_read(weight, mask)
+        gradient = ops.convert_to_tensor(self.gradient)
+        return tracked_read(weight, mask, gradient, self.decay)
+
+
 class MaskedReads(keras.StatelessScope):
-    """A scope in which some variables read as `masked_read`; all else is untouched.
+    """A scope in which some variables read as views; all else is untouched.
 
     `keras.StatelessScope` is Keras's public way to say what a variable reads as. Here
     it changes nothing but that: writes and losses go where they would have gone
@@ -46,28 +107,32 @@ class MaskedReads(keras.StatelessScope):
     variables.
 
     Args:
-        masks: list of (weight variable, mask variable).
+        reads: list of `Read`.
     """
 
-    def __init__(self, masks):
+    def __init__(self, reads):
         super().__init__(initialize_variables=False)
-        self._masks = {id(weight): (weight, mask) for weight, mask in masks}
-        self._views = {}
-        # In the enclosing graph, once: a view made at the first read could belong to
-        # the body of a loop and be read outside of it.
-        with _keras.no_autocast():
-            for weight, mask in masks:
-                self._view(weight, mask)
+        self._reads = {id(read.weight): read for read in reads}
+        self._views: dict = {}
+        self._is_viewed = False
 
-    def _view(self, weight, mask):
-        if isinstance(weight.constraint, KeepZeros):
-            weight.constraint.saw(mask.value)
-        self._views[id(weight)] = masked_read(
-            ops.convert_to_tensor(weight), ops.convert_to_tensor(mask)
-        )
+    def _view_all(self):
+        # In the enclosing graph, once: a view made at the first read could belong to
+        # the body of a loop and be read outside of it. A weight that a layer around
+        # has a view of keeps that one, or its gradient would be written twice.
+        scope = self.original_scope
+        while scope is not None:
+            for key in getattr(scope, "_reads", ()):
+                self._reads.pop(key, None)
+            scope = scope.original_scope
+        with _keras.no_autocast():
+            self._views = {key: read.view() for key, read in self._reads.items()}
 
     def __enter__(self):
         super().__enter__()
+        if not self._is_viewed:
+            self._is_viewed = True
+            self._view_all()
         outer = self.original_scope
         if outer is None:
             self.collect_losses = True  # `Prunable.call` hands them on
@@ -89,9 +154,9 @@ class MaskedReads(keras.StatelessScope):
         self.__exit__()
         try:
             variable.assign(value)
-            if id(variable) in self._masks:  # a layer that writes its own weight
+            if id(variable) in self._reads:  # a layer that writes its own weight
                 with _keras.no_autocast():
-                    self._view(*self._masks[id(variable)])
+                    self._views[id(variable)] = self._reads[id(variable)].view()
         finally:
             self.__enter__()
 
@@ -107,16 +172,22 @@ class KeepZeros(keras.constraints.Constraint):
 
     Args:
         constraint: the weight's own constraint, or `None`.
-        mask: the mask variable.
+        read: how layers read the weight (`Read`): any layer that it is tied to finds
+            that here.
         average: the optimizer's moving average of the weight, or `None`. It is masked
             too, since Keras copies it to the weight at the end of `fit`.
     """
 
-    def __init__(self, constraint, mask, average=None):
+    def __init__(self, constraint, read, average=None):
         self.constraint = constraint
-        self.mask = mask
+        self.read = read
         self.average = average
         self._seen = None
+
+    @property
+    def mask(self):
+        """The mask's variable."""
+        return self.read.mask
 
     def saw(self, mask):
         """Remembers the mask as the step that is being traced sees it.

@@ -1,34 +1,17 @@
-"""Masks from magnitudes: arrays in, boolean masks out, True for what survives.
+"""Masks from arrays: arrays in, boolean masks out, True for what survives.
 
-The functions that a user calls on arrays are those that a mask update compiles:
-`choose` does the ranking, `magnitude` and `global_magnitude` check what they are given
-first. An update works in two steps, so that nothing is written before all is known:
-`decide` looks at all weights and returns next to nothing (a threshold, a tie's index),
-`mask` turns it into a mask, element by element. Knows patterns and counts; knows no
-model, no layer and no phase.
+What a user calls on arrays is what a mask update compiles: `choice` does the ranking,
+these functions check what they are given first. Knows no model, no layer and no phase.
 """
 
 import math
-from typing import NamedTuple
+import numbers
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd import _checks, backend, counts, patterns
-
-
-class Decision(NamedTuple):
-    """What `mask` needs to know about a weight; tensors, so that graphs can carry it.
-
-    Attributes:
-        finite: scalar boolean tensor, whether all entries of the weight are.
-        parts: tuple of tensors; key and index of the cut for `Unstructured`, nothing
-            for `NM`, the mask of the blocks for `Block`.
-    """
-
-    finite: object
-    parts: tuple
+from keras_dsd import _checks, backend, choice, counts, patterns
 
 
 def magnitude(weights, sparsity, pattern=None):
@@ -117,132 +100,67 @@ def global_magnitude(weights, sparsity):
     return _checked(tensors, free, [zeros] * len(tensors), [True] * len(tensors), names)
 
 
-def choose(weights, weight_patterns, zeros, shared):
-    """Returns new masks of many weights, and which weights are finite.
+def drop_and_grow(weights, mask, growth_scores, fraction):
+    """Returns the mask after the weakest connections gave way to new ones.
+
+    floor(fraction * active) of the active weights with the smallest magnitudes are
+    dropped (on a tie the higher index), and as many grown: those with the highest
+    growth scores among all that are not active now, the dropped ones included (on a
+    tie the lower index). So the number of active weights stays. The update of RigL
+    (Evci et al. 2020, arXiv:1911.11134), with exact ties and no noise.
 
     Args:
-        weights: list of floating tensors.
-        weight_patterns: list of patterns that fit them.
-        zeros: integer tensor or list (weights,): how many entries, with `Block` how
-            many blocks, become zero; without meaning for `NM`. Of weights with one
-            ranking the first says how many zeros they get together.
-        shared: list of booleans, whether a weight takes part in the one ranking. Such
-            weights are unstructured and of one dtype.
+        weights: floating array or tensor of any shape.
+        mask: boolean (or 0/1) array of that shape, True where a weight is active.
+        growth_scores: floating array of that shape, compared with their sign.
+        fraction: number in [0, 1], the share of active weights to drop.
 
     Returns:
-        List of boolean tensors, and a boolean tensor (weights,).
+        Boolean tensor of the shape of `weights`. A weight that is True here and was
+        False in `mask` starts at 0.
+
+    Raises:
+        TypeError: an argument of a wrong type.
+        ValueError: shapes that differ, a fraction out of range, or values that are not
+            finite.
+
+    >>> from keras_dsd import masks
+    >>> new = masks.drop_and_grow(
+    ...     [0.9, -0.1, 0.0, 0.5], [1, 1, 0, 1], [0.0, 0.2, 0.7, 0.0], fraction=0.34
+    ... )
+    >>> keras.ops.convert_to_numpy(new).astype(int).tolist()
+    [1, 0, 1, 1]
     """
-    decisions = decide(weights, weight_patterns, zeros, shared)
-    finite = ops.stack([decision.finite for decision in decisions])
-    together = zip(weights, weight_patterns, decisions, strict=True)
-    return [mask(*one) for one in together], finite
-
-
-def decide(weights, weight_patterns, zeros, shared):
-    """Returns a `Decision` for each weight; arguments as of `choose`."""
-    scores, groups = {}, []  # scores by number of the weight; groups of these numbers
-    together = [number for number, is_shared in enumerate(shared) if is_shared]
-    dtypes = {keras.backend.standardize_dtype(weights[i].dtype) for i in together}
-    if len(dtypes) > 1:
-        raise ValueError(
-            "Weights of different dtypes cannot be ranked together. "
-            f"Received: dtypes={sorted(dtypes)}"
+    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
+        raise TypeError(
+            f"`fraction` must be a number in [0, 1]. Received: fraction={fraction!r}"
         )
-    for number, pattern in enumerate(weight_patterns):
-        if isinstance(pattern, patterns.NM):
-            continue
-        is_block = isinstance(pattern, patterns.Block)
-        weight = weights[number]
-        scores[number] = _block_scores(weight, pattern) if is_block else weight
-        if not shared[number]:
-            groups.append([number])
-    if together:
-        groups.append(together)
-    cuts = _find_cuts(scores, zeros, groups)
-
-    results = []
-    for number, (weight, pattern) in enumerate(
-        zip(weights, weight_patterns, strict=True)
-    ):
-        if isinstance(pattern, patterns.NM):
-            results.append(Decision(ops.all(ops.isfinite(weight)), ()))
-            continue
-        key, index, finite = cuts[number]
-        if isinstance(pattern, patterns.Block):
-            # Laid over the very scores that were ranked: computed again, they might
-            # round differently.
-            results.append(Decision(finite, (stays(scores[number], key, index),)))
-        else:
-            results.append(Decision(finite, (key, index)))
-    return results
-
-
-def _find_cuts(scores, zeros, groups):
-    """`backend.find_cuts` for dicts by number; the first of a group has its zeros."""
-    if not groups:
-        return {}
-    place = {number: i for i, number in enumerate(scores)}
-    firsts = np.array([group[0] for group in groups])
-    zeros = ops.take(ops.convert_to_tensor(zeros, "int32"), firsts)
-    groups = [[place[number] for number in group] for group in groups]
-    cuts = backend.find_cuts(list(scores.values()), zeros, groups)
-    return dict(zip(scores, cuts, strict=True))
-
-
-def mask(weight, pattern, decision):
-    """Returns the mask that was decided for a weight: elementwise, for XLA to fuse."""
-    if isinstance(pattern, patterns.NM):
-        return _largest_of_each(weight, pattern.n, pattern.m)
-    if isinstance(pattern, patterns.Block):
-        return _spread_blocks(decision.parts[0], pattern.shape, weight.shape)
-    return stays(weight, *decision.parts)
-
-
-def stays(scores, key, index):
-    """Returns which entries stay, given the key and index of a `tables.Cut`."""
-    keys = backend.bits(scores)
-    places = ops.arange(math.prod(scores.shape), dtype="int32")
-    places = ops.reshape(places, scores.shape)
-    return (keys > key) | ((keys == key) & (places < index))
-
-
-def _largest_of_each(weight, n, m):
-    """The n largest of every m along axis -2; of equal ones the first."""
-    *leading, rows, columns = weight.shape
-    keys = ops.reshape(backend.bits(weight), (*leading, rows // m, m, columns))
-    place = ops.reshape(ops.arange(m, dtype="int32"), (m, 1))
-    rank = ops.zeros_like(keys)
-    for other in range(m):
-        rival = keys[..., other : other + 1, :]
-        wins = (rival > keys) | ((rival == keys) & (place > other))
-        rank += ops.cast(wins, rank.dtype)
-    return ops.reshape(rank < n, weight.shape)
-
-
-def _block_scores(weight, pattern):
-    """The mean magnitude of every block, one at an edge over the entries it has."""
-    *leading, rows, columns = weight.shape
-    height, width = pattern.shape
-    padding = [(0, 0)] * len(leading) + [(0, -rows % height), (0, -columns % width)]
-    padded = ops.pad(ops.cast(ops.abs(weight), "float32"), padding)
-    down, across = -(-rows // height), -(-columns // width)
-    blocks = ops.reshape(padded, (*leading, down, height, across, width))
-    # Real entries of a block are those of its row of blocks times its column's.
-    heights = np.minimum(rows - np.arange(down) * height, height)
-    widths = np.minimum(columns - np.arange(across) * width, width)
-    sizes = np.outer(heights, widths).astype("float32")
-    return ops.sum(ops.sum(blocks, axis=-1), axis=-2) / sizes
-
-
-def _spread_blocks(blocks, block_shape, shape):
-    """From one entry per block to one per weight."""
-    *leading, rows, columns = shape
-    height, width = block_shape
-    down, across = blocks.shape[-2:]
-    wide = (*leading, down, height, across, width)
-    spread = ops.broadcast_to(blocks[..., :, None, :, None], wide)
-    spread = ops.reshape(spread, (*leading, down * height, across * width))
-    return spread[..., :rows, :columns]
+    if not 0 <= fraction <= 1:  # type: ignore[operator]  # False for NaN too
+        raise ValueError(
+            f"`fraction` must be a number in [0, 1]. Received: fraction={fraction!r}"
+        )
+    weights = _floating(weights, "weights")
+    scores = _floating(growth_scores, "growth_scores")
+    active = _boolean(mask)
+    for tensor, name in ((active, "mask"), (scores, "growth_scores")):
+        if tuple(tensor.shape) != tuple(weights.shape):
+            raise ValueError(
+                f"`{name}` must have the shape of `weights`, {tuple(weights.shape)}. "
+                f"Received: {name} of shape {tuple(tensor.shape)}"
+            )
+    number = int(ops.sum(ops.cast(active, "int32")))
+    moved = counts.zeros(number, fraction)
+    kept, sound = choice.best([weights], [active], [number - moved])
+    grown, growing = choice.best(
+        [scores], [ops.logical_not(kept[0])], [moved], signed=True
+    )
+    for flag, name in ((sound, "weights"), (growing, "growth_scores")):
+        if not ops.convert_to_numpy(flag).all():
+            raise ValueError(
+                "Values that are not finite cannot be ranked. "
+                f"Received: {name} with NaN or infinity"
+            )
+    return ops.logical_or(kept[0], grown[0])
 
 
 def _floating(weights, name):
@@ -267,9 +185,26 @@ def _floating(weights, name):
     return tensor if "float" in dtype else ops.cast(tensor, "float32")
 
 
+def _boolean(mask):
+    """Returns `mask` as a boolean tensor."""
+    try:
+        values = np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(mask)))
+    except Exception as error:  # every backend raises its own kind
+        raise TypeError(
+            "`mask` must be an array of booleans. "
+            f"Received: mask of type {type(mask).__name__}"
+        ) from error
+    if values.dtype != bool and not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            "`mask` must hold booleans, or 0 and 1. "
+            f"Received: mask of dtype {values.dtype} with other values"
+        )
+    return ops.convert_to_tensor(values.astype(bool))
+
+
 def _checked(tensors, weight_patterns, zeros, shared, names):
     """Calls `choose`; complains of weights that are not finite if they are known."""
-    found, finite = choose(tensors, weight_patterns, zeros, shared)
+    found, finite = choice.choose(tensors, weight_patterns, zeros, shared)
     if not backend.is_traced(finite):
         flags = ops.convert_to_numpy(finite)
         if not flags.all():

@@ -9,6 +9,7 @@ one-element weights of the same paths, and asked. Knows optimizers; knows no mas
 import collections
 import contextlib
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,11 +29,13 @@ class Slot:
         variable: the optimizer's variable.
         fresh: its value in a new optimizer, or `None` where it starts as the weight.
         is_average: whether it is the moving average of the weight (`use_ema`).
+        name: what the optimizer calls it, such as "momentum".
     """
 
     variable: keras.Variable
     fresh: float | None
     is_average: bool
+    name: str
 
 
 def leaves(optimizer):
@@ -51,6 +54,48 @@ def leaves(optimizer):
 def accumulation(optimizer):
     """Returns over how many batches the optimizer gathers gradients for one step."""
     return max(leaf.gradient_accumulation_steps or 1 for leaf in leaves(optimizer))
+
+
+def trains(optimizer, variable):
+    """Returns whether a built optimizer trains a variable."""
+    return any(
+        variable is trained
+        for leaf in leaves(optimizer)
+        for trained in _keras.trained_by(leaf)
+    )
+
+
+def momentum_coefficient(optimizer):
+    """Returns how much of its momentum an optimizer keeps in a step, or `None`.
+
+    `None` if it, or one of the optimizers within, keeps no momentum.
+    """
+    found: list[Any] = [
+        getattr(leaf, "momentum", None) or getattr(leaf, "beta_1", None)
+        for leaf in leaves(optimizer)
+    ]
+    return float(found[0]) if all(found) else None
+
+
+def momenta(optimizer, weights):
+    """Returns, for each weight, [momentum] or [momentum, velocity] variables.
+
+    Raises:
+        ValueError: the optimizer keeps no momentum of some weight.
+    """
+    result = []
+    for weight, slots in zip(weights, find(optimizer, weights), strict=True):
+        named = {slot.name: slot for slot in slots if slot.fresh == 0}
+        if "momentum" not in named:
+            raise ValueError(
+                "SNFS reads the optimizer's momentum: use one that keeps it, say "
+                "`SGD(momentum=0.9)` or `Adam()`. Received: "
+                f"optimizer={type(optimizer).__name__}, without momentum of "
+                f"{weight.path}"
+            )
+        names = ("momentum", "velocity")
+        result.append([named[name].variable for name in names if name in named])
+    return result
 
 
 def find(optimizer, weights):
@@ -90,7 +135,7 @@ def find(optimizer, weights):
             for name, fresh in twins[kind].items():
                 variable = named[name].pop(0)
                 if number is not None:
-                    slots[number].append(Slot(variable, fresh, name == "average"))
+                    slots[number].append(Slot(variable, fresh, name == "average", name))
     return slots
 
 

@@ -10,37 +10,15 @@ import re
 import zlib
 from typing import Any
 
-import keras
-
-from keras_dsd import _checks, counts, distributions, patterns, schedules
+from keras_dsd import _checks, counts, distributions, patterns, regrowth, schedules
+from keras_dsd._config import Config, serializable
 
 RESTORES = ("random", "rewind", "zero")
 
 
-def _serializable(cls):
-    return keras.saving.register_keras_serializable(package="keras_dsd")(cls)
-
-
+@serializable
 @dataclasses.dataclass(frozen=True)
-class _Config:
-    """Lets a frozen dataclass be saved: its fields are its config."""
-
-    def get_config(self):
-        """Returns the arguments of the constructor, as Keras stores them."""
-        return {
-            field.name: keras.saving.serialize_keras_object(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the object that `get_config` described."""
-        return cls(**keras.saving.deserialize_keras_object(config))
-
-
-@_serializable
-@dataclasses.dataclass(frozen=True)
-class Plateau(_Config):
+class Plateau(Config):
     """Ends a phase before its `epochs` are over, once a metric no longer improves.
 
     Works as `keras.callbacks.EarlyStopping` does, within one phase: each phase starts
@@ -97,7 +75,7 @@ class Plateau(_Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class Phase(_Config):
+class Phase(Config):
     """What all phases share: how long, at what learning rate, until when."""
 
     epochs: int
@@ -124,7 +102,7 @@ class Phase(_Config):
         return zlib.crc32(text.encode()) & 0x7FFFFFFF
 
 
-@_serializable
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Dense(Phase):
     """Ordinary training, bit for bit what it would be without this library.
@@ -147,7 +125,7 @@ class Dense(Phase):
     """
 
 
-@_serializable
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Sparse(Phase):
     """Training of the largest weights only; the others are zero and stay zero.
@@ -169,9 +147,14 @@ class Sparse(Phase):
             ends after three quarters of this one. Defaults to `"one_shot"`.
         pattern: which weights live or die together: `"unstructured"`, `"2:4"`,
             `"4x4"`, or one of `patterns`. Defaults to `None`, unstructured.
+        regrowth: how connections move during the phase: `"set"`, `"rigl"`, `"mest"`,
+            `"granet"`, `"snfs"`, `"static"`, one of `regrowth`, or a dict {regex on
+            the weight's path: one of these}. Then a phase that comes first starts from
+            random masks, a later one from the largest magnitudes. Defaults to `None`:
+            masks stay, or follow the schedule.
         update_every: optimizer steps between two updates of the masks, and then the
             unit of the schedule's time. Defaults to `None`: once an epoch, time in
-            epochs. Only for a schedule that changes.
+            epochs. Only for a schedule that changes, or `regrowth`.
         lr_factor: as for `Dense`. Defaults to `None`.
         until: as for `Dense`. Defaults to `None`.
 
@@ -189,6 +172,7 @@ class Sparse(Phase):
     distribution: object = "uniform"
     schedule: object = "one_shot"
     pattern: object = None
+    regrowth: Any = None
     update_every: int | None = None
 
     def __post_init__(self):
@@ -198,6 +182,9 @@ class Sparse(Phase):
         distributions.get(self.distribution)
         if not callable(self.schedule):
             schedules.named(self.schedule)
+        if self.regrowth is not None:
+            object.__setattr__(self, "regrowth", regrowth.get(self.regrowth))
+            self._check_regrowth(pattern)
         if pattern.sparsity is not None:
             self._check_fixed(pattern)
         elif self.sparsity is None:
@@ -215,7 +202,7 @@ class Sparse(Phase):
             )
         if self.update_every is not None:
             _checks.integer(self.update_every, "update_every", at_least=1)
-            if self.is_static:
+            if self.is_static and self.regrowth is None:
                 raise ValueError(
                     "`update_every` has no effect where the sparsity does not change. "
                     f"Received: update_every={self.update_every!r}, "
@@ -237,12 +224,45 @@ class Sparse(Phase):
                 f"schedule={self.schedule!r}, distribution={self.distribution!r}"
             )
 
+    def _check_regrowth(self, pattern):
+        if pattern != patterns.Unstructured():
+            raise ValueError(
+                "`regrowth` moves single connections, so the pattern must be "
+                f"unstructured. Received: pattern={pattern!r}, "
+                f"regrowth={self.regrowth!r}"
+            )
+        if not self.is_static:
+            raise ValueError(
+                "`regrowth` keeps the sparsity (and GraNet brings its own schedule), "
+                'so `schedule` must be "one_shot". Received: '
+                f"schedule={self.schedule!r}, regrowth={self.regrowth!r}"
+            )
+        _checks.sparsity(self.sparsity)
+        if self.initial_sparsity > self.sparsity:
+            raise ValueError(
+                "The phase must end at least as sparse as it starts. Received: "
+                f"sparsity={self.sparsity!r}, regrowth={self.regrowth!r}"
+            )
+
+    @property
+    def initial_sparsity(self):
+        """The sparsity with which the masks are first laid, by the distribution."""
+        return getattr(self.regrowth, "initial_sparsity", self.sparsity)
+
     @property
     def is_static(self):
         """Whether the sparsity is the same from the phase's first step to its last."""
         return self.schedule in ("one_shot", "constant") or isinstance(
             self.schedule, schedules.Constant
         )
+
+    def length(self, steps):
+        """Returns how long the phase is, in the unit of the schedule's time.
+
+        Args:
+            steps: optimizer steps in an epoch; not used without `update_every`.
+        """
+        return self.epochs * (steps if self.update_every else 1)
 
     def schedule_over(self, initial, steps):
         """Returns the schedule, a callable of the time since the phase began.
@@ -253,17 +273,19 @@ class Sparse(Phase):
         """
         if callable(self.schedule):
             return self.schedule
+        every = self.update_every or 1
+        length = self.length(steps)
+        if hasattr(self.regrowth, "schedule"):
+            return self.regrowth.schedule(self.sparsity, length, every)
         if self.is_static:
             return schedules.Constant(self.sparsity)
-        every = self.update_every or 1
-        length = self.epochs * (steps if self.update_every else 1)
         # The last quarter trains at the final sparsity; however few updates there are,
         # the last of them reaches it.
         end = min(length * 3 // 4, (length - 1) // every * every)
         return schedules.named(self.schedule)(self.sparsity, initial=initial, end=end)
 
 
-@_serializable
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Redense(Phase):
     """Training of all weights again: masks come off, survivors stay as they are.
@@ -326,3 +348,37 @@ def dsd(epochs, sparsity=0.3, cycles=1):
         result.append(Sparse(part, sparsity=sparsity))
         result.append(Redense(part, lr_factor=float(f"1e-{cycle}")))
     return result
+
+
+def dst(epochs, method="rigl", sparsity=0.5, *, distribution="erk", update_every=100):
+    """Returns the phases of dynamic sparse training: one, sparse from the start.
+
+    Random masks first, then connections move as `method` says.
+
+    Args:
+        epochs: all epochs, 1 or more.
+        method: name or instance of a method of `regrowth`. Defaults to `"rigl"`.
+        sparsity: fraction of weights that are zero, in [0, 1). Defaults to 0.5.
+        distribution: as for `Sparse`. Defaults to `"erk"`.
+        update_every: optimizer steps between two updates, or `None`: once an epoch.
+            Defaults to 100, as in RigL.
+
+    Returns:
+        A list of phases for `DSDCallback`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> phases.dst(epochs=10, method="set")[0].regrowth.drop_fraction
+    0.3
+    """
+    return [
+        Sparse(
+            epochs,
+            sparsity=sparsity,
+            distribution=distribution,
+            regrowth=regrowth.get(method),
+            update_every=update_every,
+        )
+    ]

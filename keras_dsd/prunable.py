@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from keras_dsd import _checks, _keras, backend, patterns, selection
-from keras_dsd.masked_read import KeepZeros, MaskedReads
+from keras_dsd.masked_read import KeepZeros, MaskedReads, Read
 from keras_dsd.pruning_state import PruningState
 
 STATE = "pruning_state"  # the attribute, and so the name in saved files
@@ -37,12 +37,15 @@ class Prunable(_Layer):
             follow the phase.
         pattern: the layer's own pattern (see `keras_dsd.patterns`), say `"2:4"`.
             Defaults to `None`: follow the phase.
+        track_gradients: keep the gradient of the dense weights in each step of a
+            sparse phase, for methods of `regrowth` that grow by it. Costs memory of
+            one copy of the weights and a little time. Defaults to `False`.
 
     Returns:
         The same layer.
 
     Raises:
-        TypeError: `layer` is not a Keras layer.
+        TypeError: `layer` is not a Keras layer, or `track_gradients` not a bool.
         ValueError: the layer is prunable already, has nothing to prune, or is a model
             that lists its layers (`make_prunable` wraps those); `sparsity` is outside
             of [0, 1).
@@ -55,7 +58,7 @@ class Prunable(_Layer):
     True
     """
 
-    def __new__(cls, layer, *, sparsity=None, pattern=None):
+    def __new__(cls, layer, *, sparsity=None, pattern=None, track_gradients=False):
         """Changes the class of `layer` and returns it."""
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(
@@ -71,26 +74,34 @@ class Prunable(_Layer):
             _checks.sparsity(sparsity)
         if pattern is not None:
             pattern = patterns.get(pattern)
-        return wrap(layer, sparsity=sparsity, pattern=pattern)
+        _checks.boolean(track_gradients, "track_gradients")
+        return wrap(
+            layer,
+            sparsity=sparsity,
+            pattern=pattern,
+            track_gradients=track_gradients,
+        )
 
-    def __init__(self, layer, *, sparsity=None, pattern=None):
+    def __init__(self, layer, *, sparsity=None, pattern=None, track_gradients=False):
         """Does nothing: the layer was initialized when it was made."""
 
     def call(self, *args, **kwargs):
         """Calls the layer, its weights read masked while masks are in force."""
+        reads = getattr(self, STATE).reads()
         # A weight that is tied to another layer's has its mask there; both read it.
-        masks = [
-            (weight, weight.constraint.mask)
+        own = {id(read.weight) for read in reads}
+        reads += [
+            Read(weight, weight.constraint.mask, weight.constraint.read.gradient)
             for weight in self.weights
-            if isinstance(weight.constraint, KeepZeros)
+            if isinstance(weight.constraint, KeepZeros) and id(weight) not in own
         ]
         # Without gradients the view is an identity; torch would choose other kernels
         # for it, whose last bits differ.
-        if not (masks and backend.gradients_wanted()):
+        if not (reads and backend.gradients_wanted()):
             outputs = super().call(*args, **kwargs)
             _create_masks(self)
             return outputs
-        with MaskedReads(masks) as scope:
+        with MaskedReads(reads) as scope:
             outputs = super().call(*args, **kwargs)
         if scope.original_scope is None and scope.losses:
             self.add_loss(list(scope.losses))
@@ -142,6 +153,7 @@ def wrap(
     *,
     sparsity=None,
     pattern=None,
+    track_gradients=False,
     weights=None,
     origins=None,
     by_default=False,
@@ -152,6 +164,7 @@ def wrap(
         layer: the layer.
         sparsity: as for `Prunable`.
         pattern: as for `Prunable`, an instance or `None`.
+        track_gradients: as for `Prunable`.
         weights: which of `layer.weights`, by their numbers; none of them if they are
             tied to another layer's. Defaults to `None`: all that can be pruned, chosen
             when the layer is built.
@@ -172,7 +185,7 @@ def wrap(
                 "The layer has no weight to prune (floating-point, trainable, rank 2 "
                 f"or more). Received: layer={layer!r}"
             )
-    state = PruningState(sparsity, pattern)
+    state = PruningState(sparsity, pattern, track_gradients)
     state.plain = _identity(layer)
     state.chosen = weights
     state.origins = origins
@@ -192,9 +205,12 @@ def unwrap(layer):
     return layer
 
 
-def _choose(layer, by_default):
-    # Masks within `layer` that a user made by hand keep their weights.
-    taken = {
+def candidates(layer):
+    """Returns [(number, weight, owner)] of the weights of `layer` that can be pruned.
+
+    Weights that a `Prunable` within `layer` covers, made by hand, are not among them.
+    """
+    covered = {
         id(weight.variable)
         for sublayer in _keras.sublayers(layer)
         if isinstance(sublayer, PruningState)
@@ -202,11 +218,17 @@ def _choose(layer, by_default):
     }
     owners = selection.owners(layer)
     return [
-        number
+        (number, weight, owners[id(weight)])
         for number, weight in enumerate(layer.weights)
-        if id(weight) not in taken
-        and not selection.cannot_prune(weight)
-        and not (by_default and selection.kept_dense(weight, owners[id(weight)]))
+        if not selection.cannot_prune(weight) and id(weight) not in covered
+    ]
+
+
+def _choose(layer, by_default):
+    return [
+        number
+        for number, weight, owner in candidates(layer)
+        if not (by_default and selection.kept_dense(weight, owner))
     ]
 
 
@@ -254,6 +276,7 @@ def _config(layer):
         "layer": state.plain,
         "sparsity": state.sparsity,
         "pattern": pattern and keras.saving.serialize_keras_object(pattern),
+        "track_gradients": state.track_gradients,
         "weights": None if state.chosen is None else list(state.chosen),
         "origins": None if state.origins is None else list(state.origins),
         "by_default": state.by_default,

@@ -10,7 +10,7 @@ import math
 
 import keras
 
-from keras_dsd.masked_read import KeepZeros, MaskedRegularizer
+from keras_dsd.masked_read import KeepZeros, MaskedRegularizer, Read
 from keras_dsd.position import Position
 
 
@@ -27,6 +27,10 @@ class PrunedWeight:
         pattern: the layer's own pattern, or `None` to follow the phase.
         rewind: variable that holds the values with which weights were pruned, or
             `None` where no phase goes back to them.
+        gradient: variable that Keras overwrites with the gradient of the dense weight
+            in each step of a sparse phase, or `None` where it is not tracked.
+        explored: bool variable, True where the mask has been True at any time of the
+            phase, or `None` where masks do not move.
     """
 
     variable: keras.Variable
@@ -35,6 +39,8 @@ class PrunedWeight:
     sparsity: float | None
     pattern: object
     rewind: keras.Variable | None = None
+    gradient: keras.Variable | None = None
+    explored: keras.Variable | None = None
 
     @property
     def path(self):
@@ -58,19 +64,23 @@ class PruningState(keras.layers.Layer):
     Args:
         sparsity: the layer's own target or `None`.
         pattern: the layer's own pattern or `None`.
+        track_gradients: whether the gradients of the dense weights are kept.
 
     Attributes:
         pruned: tuple of `PrunedWeight`, empty until the layer is built.
         in_force: whether the layer reads its weights masked. Python state, for it
             decides what is traced; `position` keeps a copy for the file.
+        decay: how much of a tracked gradient is kept from step to step.
     """
 
-    def __init__(self, sparsity=None, pattern=None):
+    def __init__(self, sparsity=None, pattern=None, track_gradients=False):
         # float32 whatever the global policy: nothing here is computed with.
-        super().__init__(name="pruning_state", trainable=False, dtype="float32")
+        super().__init__(name="pruning_state", dtype="float32")
         self.sparsity = sparsity
         self.pattern = pattern
+        self.track_gradients = track_gradients
         self.in_force = False
+        self.decay = 0.0
         self._hold(())
 
     def _hold(self, pruned):
@@ -93,20 +103,32 @@ class PruningState(keras.layers.Layer):
                 )
             )
         )
+        if self.track_gradients:
+            for number, weight in enumerate(self.pruned):
+                # A trainable variable, for Keras writes to no other.
+                weight.gradient = self._add(
+                    weight.shape,
+                    weight.variable.dtype,
+                    "zeros",
+                    f"gradient_{number}",
+                    trainable=True,
+                    aggregation="sum",
+                )
+                weight.gradient.overwrite_with_gradient = True
         start = Position().to_array()
         self._position = self._add(
             start.shape, "int32", lambda shape, dtype: start, "position"
         )
         self.built = True
 
-    def _add(self, shape, dtype, initializer, name):
+    def _add(self, shape, dtype, initializer, name, **options):
         return self.add_weight(
             shape=shape,
             dtype=dtype,
             initializer=initializer,
-            trainable=False,
             autocast=False,
             name=name,
+            **{"trainable": False, **options},
         )
 
     def keep_pruned_values(self):
@@ -116,6 +138,27 @@ class PruningState(keras.layers.Layer):
                 weight.rewind = self._add(
                     weight.shape, weight.variable.dtype, "zeros", f"rewind_{number}"
                 )
+
+    def keep_explored(self):
+        """Makes room to remember which weights have lived, for `regrowth`."""
+        for number, weight in enumerate(self.pruned):
+            if weight.explored is None:
+                weight.explored = self._add(
+                    weight.shape, "bool", "ones", f"explored_{number}"
+                )
+
+    def reads(self):
+        """Returns how the layer's own weights are to be read (list of `Read`)."""
+        return [
+            Read(
+                weight.variable,
+                weight.mask if self.in_force else None,
+                weight.gradient,
+                self.decay,
+            )
+            for weight in self.pruned
+            if self.in_force or weight.gradient is not None
+        ]
 
     @property
     def position(self):
@@ -127,17 +170,19 @@ class PruningState(keras.layers.Layer):
         position.in_force = int(self.in_force)
         self._position.assign(position.to_array())
 
-    def enforce(self, averages=None):
+    def enforce(self, averages=None, decay=0.0):
         """From now on pruned weights stay zero and their gradients are masked.
 
         Args:
             averages: {id(weight): the optimizer's moving average of it}, if any.
+            decay: how much of a tracked gradient is kept from step to step.
         """
         self._take_off()
-        for weight in self.pruned:
+        self.in_force, self.decay = True, decay
+        for weight, read in zip(self.pruned, self.reads(), strict=True):
             variable = weight.variable
             average = (averages or {}).get(id(variable))
-            variable.constraint = KeepZeros(variable.constraint, weight.mask, average)
+            variable.constraint = KeepZeros(variable.constraint, read, average)
             if variable.regularizer is not None:
                 variable.regularizer = MaskedRegularizer(
                     variable.regularizer, weight.mask
@@ -184,9 +229,11 @@ class PruningState(keras.layers.Layer):
             return
         if any(name.startswith("rewind_") for name in names):
             self.keep_pruned_values()
+        if any(name.startswith("explored_") for name in names):
+            self.keep_explored()
         own = {variable.name for variable in self.weights}
-        missing = {name for name in own - names if not name.startswith("rewind_")}
-        if missing or names - own:
+        needed, found = ({n for n in ns if not _may_lack(n)} for ns in (own, names))
+        if needed != found:
             raise ValueError(
                 f"The file's masks are those of another selection of weights. "
                 f"Expected: {sorted(own)}. Received: {sorted(names)}"
@@ -195,3 +242,8 @@ class PruningState(keras.layers.Layer):
             if variable.name in names:
                 variable.assign(store[variable.name])
         self.follow_position()
+
+
+def _may_lack(name):
+    # Not every run keeps these, and one that does may go on from one that did not.
+    return name.startswith(("rewind_", "gradient_", "explored_"))

@@ -18,6 +18,10 @@ from keras_dsd.pruning_state import PruningState
 class Row:
     """One weight of rank 2 or more.
 
+    Its units are counted along its last two axes, (..., inputs, outputs): those of
+    kernels of `Dense` and of convolutions. A transposed convolution has the two the
+    other way round.
+
     Args:
         path: the weight's path.
         shape: its shape.
@@ -25,6 +29,9 @@ class Row:
         achieved: fraction of its values that are exactly zero now.
         masked: fraction that its mask holds at zero now, 0.0 in a dense phase.
         reason: why it is not pruned, or `None` if it is prunable.
+        no_incoming: number of outputs whose every connection its mask holds at zero, 0
+            in a dense phase and where it is not pruned.
+        no_outgoing: the same of its inputs.
     """
 
     path: str
@@ -33,6 +40,8 @@ class Row:
     achieved: float
     masked: float
     reason: str | None
+    no_incoming: int
+    no_outgoing: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +74,14 @@ class SparsityReport:
         """Fraction of the prunable weights that are held at zero now."""
         return self.masked / self.prunable if self.prunable else 0.0
 
+    @property
+    def dead_neurons(self):
+        """Sum of `no_incoming` and `no_outgoing` over all rows.
+
+        A neuron that has neither counts twice: in the weight before and the one after.
+        """
+        return sum(row.no_incoming + row.no_outgoing for row in self.rows)
+
     def __str__(self):
         """Returns the report as a table."""
         head = ("weight", "shape", "target", "zeros", "masked", "not pruned because")
@@ -81,6 +98,8 @@ class SparsityReport:
         totals = (
             f"{self.masked:,} of {self.prunable:,} prunable weights are held at zero "
             f"({self.sparsity:.2%}); {self.zeros:,} of all {self.size:,} are zero.\n"
+            "Neurons without incoming or outgoing connections: "
+            f"{self.dead_neurons:,}.\n"
             f"Bytes: {self.dense_bytes:,} dense, {self.nonzero_bytes:,} nonzero, "
             f"{self.gzip_bytes:,} gzipped."
         )
@@ -106,8 +125,8 @@ def sparsity_report(model):
         model: a built `keras.Model` or layer, wrapped or not.
 
     Returns:
-        A `SparsityReport`: `rows` (path, shape, target, achieved, masked, reason),
-        totals and bytes. `print` shows it as a table.
+        A `SparsityReport`: `rows` (path, shape, target, achieved, masked, reason,
+        no_incoming, no_outgoing), totals and bytes. `print` shows it as a table.
 
     Raises:
         TypeError: `model` is not a Keras model or layer.
@@ -143,11 +162,11 @@ def sparsity_report(model):
             nonzero_bytes += nonzero * values.dtype.itemsize
             stream.write(values.tobytes())
             weight = masks.get(id(variable))
-            held = 0
+            held, unconnected = 0, (0, 0)
             if weight is not None:
-                held = values.size - np.count_nonzero(
-                    keras.ops.convert_to_numpy(weight.mask)
-                )
+                mask = keras.ops.convert_to_numpy(weight.mask)
+                held = values.size - np.count_nonzero(mask)
+                unconnected = _unconnected(mask)
                 prunable += values.size
                 masked += held
             if values.ndim >= 2:
@@ -159,6 +178,7 @@ def sparsity_report(model):
                         1 - nonzero / max(values.size, 1),
                         held / max(values.size, 1),
                         None if weight else _why_not(variable, owners[id(variable)]),
+                        *unconnected,
                     )
                 )
     return SparsityReport(
@@ -170,6 +190,15 @@ def sparsity_report(model):
         dense_bytes,
         nonzero_bytes,
         len(packed.getvalue()),
+    )
+
+
+def _unconnected(mask):
+    """Returns how many outputs and how many inputs a mask leaves no connection."""
+    *leading, inputs, outputs = range(mask.ndim)
+    return tuple(
+        int(np.count_nonzero(~mask.any(axis=(*leading, other))))
+        for other in (inputs, outputs)
     )
 
 

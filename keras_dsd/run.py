@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dsd import optimizer_slots
+from keras_dsd import optimizer_slots, regrowing
 from keras_dsd.phases import Sparse
 from keras_dsd.position import Position
 from keras_dsd.timeline import goes_on
@@ -29,6 +29,7 @@ class Run:
         steps: batches in an epoch, or `None` if the data does not tell.
         seed: integer for random draws.
         announce: function of a line of text, called as a phase begins.
+        watch: the `Watch` that is told of every update.
     """
 
     _phase: Any  # one of `phases`
@@ -37,7 +38,7 @@ class Run:
     _batches = 0  # in the epoch so far
 
     def __init__(
-        self, timeline, targets, states, optimizer, rates, steps, seed, announce
+        self, timeline, targets, states, optimizer, rates, steps, seed, announce, watch
     ):
         self._timeline = timeline
         self._targets = targets
@@ -47,7 +48,11 @@ class Run:
         self._seed = seed
         self._announce = announce
         weights = [weight for state in states for weight in state.pruned]
+        self._weights = weights
+        self._optimizer = optimizer
         self._updates = Updates(weights, optimizer)
+        self._regrowings: list = []
+        self._watch = watch
         self._accumulation = optimizer_slots.accumulation(optimizer)
         self._position = Position()
         self._has_begun = False
@@ -55,7 +60,7 @@ class Run:
     @property
     def trace_key(self):
         """What a compiled step depends on, besides the model: one trace for each."""
-        in_force = tuple(state.in_force for state in self._states)
+        in_force = tuple((state.in_force, state.decay) for state in self._states)
         return in_force, self._rates.traced_factors()
 
     def begin_epoch(self, epoch):
@@ -67,6 +72,7 @@ class Run:
         entered = False
         if not self._has_begun:
             self._position = self._find_position(epoch)
+            self._watch.begin(epoch if self._position.phase >= 0 else None)
         position = self._position
         index, start = self._timeline.locate(epoch, position)
         # A run that was stopped may go on with other phases than it had.
@@ -79,6 +85,7 @@ class Run:
             position.wait, position.over, position.best = 0, 0, math.nan
         position.epoch = epoch
         self._batches = 0
+        self._watch.begin_epoch(self._updates)
         if entered or not self._has_begun:
             self._set_phase(index, entered)
         self._has_begun = True
@@ -98,7 +105,11 @@ class Run:
     def _set_phase(self, index, entered):
         phase = self._phase = self._timeline.phases[index]
         self._schedule = None
+        self._regrowings = []
         if isinstance(phase, Sparse):
+            self._regrowings = regrowing.for_phase(
+                self._targets[index], self._weights, self._updates, self._optimizer
+            )
             self._schedule = phase.schedule_over(
                 self._timeline.sparsity_before(index), self._steps_for(phase)
             )
@@ -133,27 +144,74 @@ class Run:
         return batches // self._accumulation // every * every
 
     def _update(self, time):
-        """Updates the masks if the sparsity at `time` is another than they have."""
+        """Updates the masks if `time` is later than when they last were."""
         before = self._position.time
         if time <= before:
             return
         self._position.time = time
         sparsity = self._schedule(time)
-        if before >= 0 and self._schedule(before) == sparsity:
-            return
-        self._updates.prune(self._targets[self._position.phase], sparsity)
-        if before < 0:
-            self._enforce()
-        else:
+        with self._watch.update(self._updates) as update:
+            if before < 0:
+                update.fraction = self._lay_first(sparsity)
+            elif self._regrowings:
+                update.fraction = self._regrow(time, sparsity)
+            elif self._schedule(before) != sparsity:
+                self._updates.prune(self._targets[self._position.phase], sparsity)
+                update.fraction = 0.0
+        if update.fraction is not None:
             self._sparsity = self._updates.sparsity()
+            self._watch.write(self._updates, update, self._position, self._step())
+
+    def _lay_first(self, sparsity):
+        """Lays the phase's first masks; returns the fraction dropped to regrow: 0."""
+        index = self._position.phase
+        # Nothing has been learned that could choose, and masks that move will.
+        by_chance = index == 0 and self._phase.regrowth is not None
+        seed = (self._seed, index, "masks") if by_chance else None
+        self._updates.prune(self._targets[index], sparsity, seed)
+        self._watch.begin_phase(self._updates)
+        self._enforce()
+        return 0.0
+
+    def _regrow(self, time, sparsity):
+        """Moves connections; returns the fraction dropped, `None` if none is due."""
+        every = self._phase.update_every or 1
+        length = self.length(self._phase)
+        index = self._position.phase
+        fraction = None
+        for moving in self._regrowings:
+            decayed = moving.method.decayed(time, length) if time < length else 0.0
+            moved = moving.update(
+                decayed,
+                time + every >= length,
+                sparsity,
+                self._targets[index],
+                (self._seed, index, time),
+            )
+            if moved:
+                fraction = max(fraction or 0.0, moving.method.drop_fraction * decayed)
+        return fraction
+
+    def length(self, phase):
+        """Returns how long a phase is, in the unit of its `update_every`."""
+        return phase.length(self._steps_for(phase))
+
+    def _step(self):
+        """Returns how many optimizer steps have been made since training began."""
+        steps = self._steps or self._position.steps
+        return (self._position.epoch * steps + self._batches) // self._accumulation
 
     def _enforce(self):
         """Puts the masks in force, but not on layers that the phase keeps dense."""
         averages = self._updates.averages
+        momenta = [m.method for m in self._regrowings if "momentum" in m.method.needs]
+        decay = (
+            optimizer_slots.momentum_coefficient(self._optimizer) if momenta else 0.0
+        )
         targets = self._targets[self._position.phase]
         for state in self._states:
             if any(targets.prunes(weight) for weight in state.pruned):
-                state.enforce(averages)
+                state.enforce(averages, decay)
             else:
                 state.release()
         self._sparsity = self._updates.sparsity()
@@ -185,9 +243,10 @@ class Run:
         position, phase = self._position, self._phase
         position.steps = self._batches
         if phase.until and self._schedule_is_over(epoch):
-            self._watch(phase.until, logs)
+            self._follow(phase.until, logs)
         logs["sparsity"] = self._sparsity
         logs["dsd_phase"] = float(position.phase)
+        logs.update(self._watch.logs(self._updates))
         self._store()
         is_last = position.phase == len(self._timeline.phases) - 1
         is_over = position.over or epoch + 1 >= position.start + phase.epochs
@@ -198,7 +257,7 @@ class Run:
         schedule = self._schedule
         return not schedule or schedule(self._time(epoch)) == self._phase.sparsity
 
-    def _watch(self, plateau, logs):
+    def _follow(self, plateau, logs):
         if plateau.monitor not in logs:
             raise ValueError(
                 f"`Plateau` watches a metric that the logs do not hold: {sorted(logs)}."

@@ -5,7 +5,7 @@ shape allows, and complains before anything is trained. Knows a phase and the sh
 weights; knows no values.
 """
 
-from keras_dsd import _checks, counts, distributions, patterns
+from keras_dsd import _checks, counts, distributions, patterns, regrowth
 
 
 class Targets:
@@ -18,7 +18,10 @@ class Targets:
     Attributes:
         patterns: the pattern of each weight.
         final: the sparsity of each weight when the phase's schedule is over; `None`
-            for weights that share one ranking.
+            for weights that share one ranking. In a phase that is to become sparser
+            by itself (GraNet), that when it begins.
+        methods: by which of `regrowth` each weight's connections move, or `None`.
+        follows: whether each weight's sparsity is the phase's, not the layer's own.
 
     Raises:
         TypeError, ValueError: a pattern does not fit a weight or contradicts its own
@@ -29,7 +32,9 @@ class Targets:
         self.patterns = []
         self.final = []
         self._weights = weights
-        self._end = phase.sparsity
+        self.methods: list = []
+        self.follows: list[bool] = []
+        self._end = phase.initial_sparsity
         shares = self._shares(phase, [w for w in weights if self._follows(phase, w)])
         for weight in weights:
             pattern, final = self._pattern(phase, weight), self._own(weight)
@@ -46,6 +51,20 @@ class Targets:
                 )
             self.patterns.append(pattern)
             self.final.append(final)
+            self.methods.append(self._method(phase, weight, pattern, final))
+            self.follows.append(self._follows(phase, weight))
+        regrowth.check(phase.regrowth, [weight.path for weight in weights])
+
+    def _method(self, phase, weight, pattern, final):
+        """Returns what moves the weight's connections; what has a pattern is static."""
+        if phase.regrowth is None or pattern != patterns.Unstructured():
+            return None
+        method = regrowth.choose(phase.regrowth, weight.path)
+        # What begins dense has nothing to exchange, but may get sparser by and by.
+        stays_dense = final == 0 and not isinstance(method, regrowth.GraNet)
+        if self._own(weight) == 0 or stays_dense:
+            return None
+        return None if isinstance(method, regrowth.Static) else method
 
     @staticmethod
     def _own(weight):
@@ -79,7 +98,7 @@ class Targets:
         distribution = distributions.get(phase.distribution)
         shares = distribution(
             [weight.shape for weight in weights],
-            phase.sparsity,
+            phase.initial_sparsity,
             [weight.path for weight in weights],
         )
         if not isinstance(shares, (list, tuple)) or len(shares) != len(weights):
@@ -129,6 +148,17 @@ class Targets:
             return sparsity
         return final * sparsity / self._end
 
+    def active(self, sparsity):
+        """Returns how many of each weight are to live, `None` in one shared ranking."""
+        zeros = self.zeros(sparsity)
+        return [
+            None if final is None or number is None else weight.size - number
+            for weight, final, number in zip(
+                self._weights, self.final, zeros, strict=True
+            )
+        ]
+
     def prunes(self, weight):
         """Returns whether `weight` loses any connection in the phase."""
-        return self.final[self._weights.index(weight)] != 0
+        number = self._weights.index(weight)
+        return self.final[number] != 0 or self.methods[number] is not None

@@ -6,13 +6,11 @@ call. Knows pruned weights and an optimizer; knows no phase and no training loop
 """
 
 import collections
-import zlib
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd import backend, masks, optimizer_slots
+from keras_dsd import backend, choice, draws, optimizer_slots
 
 
 class Updates:
@@ -28,7 +26,12 @@ class Updates:
         self._slots = optimizer_slots.find(
             optimizer, [weight.variable for weight in weights]
         )
-        self._compiled = {}
+        self._compiled: dict = {}
+
+    @property
+    def paths(self):
+        """The paths of the weights."""
+        return [weight.path for weight in self._weights]
 
     @property
     def averages(self):
@@ -40,7 +43,7 @@ class Updates:
             if slot.is_average
         }
 
-    def prune(self, targets, sparsity):
+    def prune(self, targets, sparsity, seed=None):
         """Chooses new masks by magnitude and lays them over weights and slots.
 
         In two steps: nothing is written before all weights have been looked at.
@@ -48,6 +51,8 @@ class Updates:
         Args:
             targets: the phase's `Targets`.
             sparsity: that of the phase now.
+            seed: tuple of what random draws depend on, besides the weight's origin;
+                then chance chooses instead. Defaults to `None`.
 
         Raises:
             ValueError: a weight is not finite; then nothing has changed.
@@ -57,20 +62,52 @@ class Updates:
             self._compiled[kind] = self._compile(*kind)
         decide, apply = self._compiled[kind]
         zeros = np.array([number or 0 for number in targets.zeros(sparsity)], "int32")
-        decisions = decide(
-            [weight.variable.value for weight in self._weights],
-            ops.convert_to_tensor(zeros),
-        )
+        values = [weight.variable.value for weight in self._weights]
+        scores = values if seed is None else self._draw_all(values, seed)
+        decisions = decide(scores, ops.convert_to_tensor(zeros))
         for weight, decision in zip(self._weights, decisions, strict=True):
             if not bool(decision.finite):
-                self._refuse(weight)
+                self.refuse(weight)
+        if seed is not None:
+            kinds = zip(scores, targets.patterns, decisions, strict=True)
+            self.lay(self._weights, [choice.mask(*one) for one in kinds])
+            return
         for numbers, run in apply:
             run([(decisions[number],) for number in numbers])
 
+    def _draw_all(self, values, seed):
+        """Returns random scores, in place of weights that are known to be finite."""
+        for weight, value in zip(self._weights, values, strict=True):
+            if not bool(ops.all(ops.isfinite(value))):
+                self.refuse(weight)
+        return [draws.uniform(weight, seed) for weight in self._weights]
+
+    def lay(self, weights, new):
+        """Lays given masks over some of the weights and their slots.
+
+        Args:
+            weights: list of `PrunedWeight`.
+            new: list of boolean tensors, their masks.
+        """
+        place = {id(weight): number for number, weight in enumerate(self._weights)}
+        numbers = tuple(place[id(weight)] for weight in weights)
+        if numbers not in self._compiled:
+            given = [None] * len(self._weights)
+            self._compiled[numbers] = self._compile_all(given, numbers)
+        masks = dict(zip(numbers, new, strict=True))
+        for alike, run in self._compiled[numbers]:
+            run([(masks[number],) for number in alike])
+
     @staticmethod
-    def _refuse(weight):
+    def refuse(weight):
+        """Raises the error for a weight at which an update can't be made."""
         values = ops.convert_to_numpy(weight.variable).astype("float32")
         bad = values[~np.isfinite(values)]
+        if not bad.size:
+            raise ValueError(
+                "A score by which connections are dropped or grown is not finite. "
+                f"Received: scores of {weight.path}"
+            )
         raise ValueError(
             "A weight is not finite at a mask update: training has diverged, and there "
             f"are no magnitudes to compare. Received: {weight.path} with {bad.size} "
@@ -79,25 +116,35 @@ class Updates:
 
     def _compile(self, weight_patterns, shared):
         def decide(weights, zeros):
-            return masks.decide(weights, weight_patterns, zeros, shared)
+            return choice.decide(weights, weight_patterns, zeros, shared)
 
+        numbers = range(len(self._weights))
+        return backend.compiled(decide), self._compile_all(weight_patterns, numbers)
+
+    def _compile_all(self, weight_patterns, numbers):
         # Weights that are updated alike share one compiled function.
         alike = collections.defaultdict(list)
-        for number, (weight, slots) in enumerate(
-            zip(self._weights, self._slots, strict=True)
-        ):
+        for number in numbers:
+            weight, slots = self._weights[number], self._slots[number]
             fresh = tuple(slot.fresh or 0.0 for slot in slots)
-            rewinds = weight.rewind is not None
-            alike[weight_patterns[number], fresh, rewinds].append(number)
-        return backend.compiled(decide), [
+            extras = tuple(
+                name
+                for name in ("rewind", "explored")
+                if getattr(weight, name) is not None
+            )
+            alike[weight_patterns[number], fresh, extras].append(number)
+        return [
             (numbers, self._compile_apply(numbers, *kind))
             for kind, numbers in alike.items()
         ]
 
-    def _compile_apply(self, numbers, pattern, fresh, rewinds):
+    def _compile_apply(self, numbers, pattern, fresh, extras):
         def apply(values, decision):
             weight, old, *slots = values
-            new = masks.mask(weight, pattern, decision)
+            if pattern is None:  # decided already
+                new = decision
+            else:
+                new = choice.mask(weight, pattern, decision)
             # A weight that lived before and lives now keeps its slots; one that goes
             # or comes back gets those of a new weight that is 0.
             results = [
@@ -108,16 +155,19 @@ class Updates:
                     for slot, value in zip(slots, fresh, strict=False)
                 ),
             ]
-            if rewinds:
-                results.append(ops.where(old & ~new, weight, slots[-1]))
+            extra = dict(zip(extras, slots[len(fresh) :], strict=True))
+            if "rewind" in extra:
+                results.append(ops.where(old & ~new, weight, extra["rewind"]))
+            if "explored" in extra:
+                results.append(extra["explored"] | new)
             return results, ()
 
         units = []
         for number in numbers:
             weight = self._weights[number]
             slots = [slot.variable for slot in self._slots[number]]
-            rewind = [weight.rewind] if rewinds else []
-            units.append([weight.variable, weight.mask, *slots, *rewind])
+            kept = [getattr(weight, name) for name in extras]
+            units.append([weight.variable, weight.mask, *slots, *kept])
         return backend.compiled_update_each(apply, units)
 
     def take_off(self, restore, seed):
@@ -137,6 +187,8 @@ class Updates:
                     slot.variable, mask, back if starts_as_weight else slot.fresh
                 )
             weight.mask.assign(ops.ones_like(mask))
+            if weight.explored is not None:
+                weight.explored.assign(ops.ones_like(mask))
 
     @staticmethod
     def _fill(variable, mask, values):
@@ -149,16 +201,39 @@ class Updates:
             return 0.0
         if restore == "rewind":
             return weight.rewind.value
-        # A stable hash: Python's own differs from process to process.
-        name = "/".join(map(str, (*seed, weight.origin)))
-        initializer = keras.initializers.GlorotUniform(seed=zlib.crc32(name.encode()))
-        return initializer(weight.shape, weight.variable.dtype)
+        return draws.glorot_uniform(weight, seed)
 
     def sparsity(self):
         """Returns the fraction of the weights that the masks hold at zero."""
         size = sum(weight.size for weight in self._weights)
-        alive = sum(
-            int(ops.sum(ops.cast(weight.mask.value, "int32")))
-            for weight in self._weights
-        )
-        return (size - alive) / size
+        return (size - self._count([w.mask.value for w in self._weights])) / size
+
+    def explored(self):
+        """Returns the fraction of the weights that have lived in the phase."""
+        size = sum(weight.size for weight in self._weights)
+        return self._count([w.explored.value for w in self._weights]) / size
+
+    def forget_explored(self):
+        """Only what lives now has lived: a phase begins."""
+        for weight in self._weights:
+            weight.explored.assign(ops.copy(weight.mask.value))
+
+    def masks(self):
+        """Returns copies of all masks, for `churn`."""
+        return [ops.copy(weight.mask.value) for weight in self._weights]
+
+    def churn(self, before):
+        """Returns the fraction of the living weights that were not alive `before`."""
+        now = [weight.mask.value for weight in self._weights]
+        come = [new & ~old for new, old in zip(now, before, strict=True)]
+        return self._count(come) / max(self._count(now), 1)
+
+    def _count(self, masks):
+        if "count" not in self._compiled:
+            self._compiled["count"] = backend.compiled(
+                lambda masks: ops.stack(
+                    [ops.sum(ops.cast(mask, "int32")) for mask in masks]
+                )
+            )
+        found = ops.convert_to_numpy(self._compiled["count"](masks))
+        return int(found.astype("int64").sum())

@@ -11,7 +11,15 @@ from keras_dsd.learning_rates import Rates
 from keras_dsd.prunable import Prunable
 
 
-def make_prunable(model, *, include=None, exclude=None, sparsity=None, strict=False):
+def make_prunable(
+    model,
+    *,
+    include=None,
+    exclude=None,
+    sparsity=None,
+    track_gradients=False,
+    strict=False,
+):
     """Makes every layer with a weight to prune `Prunable`, in place.
 
     A weight can be pruned if it is floating-point, trainable and of rank 2 or more.
@@ -30,6 +38,10 @@ def make_prunable(model, *, include=None, exclude=None, sparsity=None, strict=Fa
         exclude: which weights to leave dense, as `include`; it has the last word.
         sparsity: target of the layers wrapped here, a fraction of weights in [0, 1).
             Defaults to `None`: follow the phase.
+        track_gradients: keep the gradient of the dense weights in each step of a
+            sparse phase, for methods of `regrowth` that grow by it. Costs memory of
+            one copy of the weights and a little time; the optimizer must be built
+            afterwards, so compile after wrapping. Defaults to `False`.
         strict: raise if some weight of rank 2 or more, other than those that stay dense
             by default or by `exclude`, can't be pruned. Defaults to `False`: skip it;
             `sparsity_report` says why.
@@ -58,6 +70,7 @@ def make_prunable(model, *, include=None, exclude=None, sparsity=None, strict=Fa
         )
     if sparsity is not None:
         _checks.sparsity(sparsity)
+    _checks.boolean(track_gradients, "track_gradients")
     include = selection.rule(include, "include")
     exclude = selection.rule(exclude, "exclude")
     layers = _layers_to_wrap(model)
@@ -73,15 +86,16 @@ def make_prunable(model, *, include=None, exclude=None, sparsity=None, strict=Fa
     chosen = _choose_weights(layers, include, exclude)
     if strict:
         _refuse_skipped(model)
+    options = {"sparsity": sparsity, "track_gradients": track_gradients}
     wrapped = 0
     for layer in layers:
         if layer in unbuilt:
             if _can_have_weights(layer):
-                prunable.wrap(layer, sparsity=sparsity, by_default=True)
+                prunable.wrap(layer, by_default=True, **options)
                 wrapped += 1
         elif id(layer) in chosen:
             numbers = chosen[id(layer)]
-            prunable.wrap(layer, sparsity=sparsity, weights=numbers)
+            prunable.wrap(layer, weights=numbers, **options)
             wrapped += len(numbers)
     if not wrapped:
         raise ValueError(
@@ -122,6 +136,7 @@ def strip(model):
         raise ValueError(
             f"The model holds no `Prunable` layer to strip. Received: model={model!r}"
         )
+    tracked = [weight.gradient for weight in pruned_weights(model)]
     for layer in layers:
         prunable.unwrap(layer)
     for sublayer in _keras.sublayers(model):
@@ -130,6 +145,7 @@ def strip(model):
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:  # loaded from within a run, it holds the run's schedule
         Rates(optimizer).unwrap()
+        _keras.forget(optimizer, [v for v in tracked if v is not None])
     return model
 
 
@@ -179,7 +195,7 @@ def _layers_to_wrap(model):
             children = layer.layers if isinstance(layer, keras.Model) else None
             for child in children or _keras.children(layer):
                 visit(child)
-        elif not _built(layer) or _candidates(layer):
+        elif not _built(layer) or prunable.candidates(layer):
             found.append(layer)
 
     visit(model)
@@ -188,20 +204,6 @@ def _layers_to_wrap(model):
 
 def _built(layer):
     return all(sublayer.built for sublayer in _keras.sublayers(layer))
-
-
-def _candidates(layer):
-    """Returns [(number, weight, owner)] of the weights of `layer` that can be pruned.
-
-    Weights that a `Prunable` within `layer` covers are not among them.
-    """
-    covered = {id(weight.variable) for weight in pruned_weights(layer)}
-    owners = selection.owners(layer)
-    return [
-        (number, weight, owners[id(weight)])
-        for number, weight in enumerate(layer.weights)
-        if not selection.cannot_prune(weight) and id(weight) not in covered
-    ]
 
 
 def _can_have_weights(layer):
@@ -219,7 +221,7 @@ def _choose_weights(layers, include, exclude):
     for layer in layers:
         found = [
             (number, weight)
-            for number, weight, owner in _candidates(layer)
+            for number, weight, owner in prunable.candidates(layer)
             if (include(weight) if include else not selection.kept_dense(weight, owner))
             and not (exclude and exclude(weight))
         ]
@@ -228,7 +230,9 @@ def _choose_weights(layers, include, exclude):
                 number for number, weight in found if id(weight) not in taken
             ]
         taken |= {id(weight) for _, weight in found}
-    weights = [weight for layer in layers for _, weight, _ in _candidates(layer)]
+    weights = [
+        weight for layer in layers for _, weight, _ in prunable.candidates(layer)
+    ]
     for rule in filter(None, (include, exclude)):
         rule.must_match(weights)
     return chosen

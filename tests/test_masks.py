@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_dsd import backend, counts, masks, patterns
+from keras_dsd import backend, choice, counts, masks, patterns
 from tests import reference_vectors as vectors
 
 LARGE = 70_003  # beyond what is sorted; not a whole number of rows
@@ -126,7 +126,7 @@ def test_global_vectors(case):
 def test_awkward_numbers(kind):
     weights = awkward(kind, LARGE)
     run, traces = traced(
-        lambda tensor, zeros: masks.choose(
+        lambda tensor, zeros: choice.choose(
             [tensor], [patterns.Unstructured()], zeros, [False]
         )
     )
@@ -197,7 +197,7 @@ def test_many_tensors_share_tables():
     ]
     zeros = [int(rng.integers(0, weight.size + 1)) for weight in weights]
     free, alone = [patterns.Unstructured()] * 60, [False] * 60
-    run, _ = traced(lambda tensors, zeros: masks.choose(tensors, free, zeros, alone))
+    run, _ = traced(lambda tensors, zeros: choice.choose(tensors, free, zeros, alone))
     found, finite = run(list(map(ops.convert_to_tensor, weights)), zeros)
     assert as_array(finite).all()
     for mask, weight, number in zip(found, weights, zeros, strict=True):
@@ -232,7 +232,7 @@ def test_patterns_side_by_side():
     ]
     shared = [False, False, False, True, True, False]
     zeros = [1000, 0, 33, 2500, 0, 50]
-    found, _ = masks.choose(
+    found, _ = choice.choose(
         list(map(ops.convert_to_tensor, weights)), kinds, zeros, shared
     )
     found = [as_array(mask) for mask in found]
@@ -250,7 +250,7 @@ def test_traced_once_with_all_patterns():
     ]
     kinds, shared = [patterns.Block((2, 3)), patterns.Unstructured()], [False, True]
     run, traces = traced(
-        lambda tensors, zeros: masks.choose(tensors, kinds, zeros, shared)
+        lambda tensors, zeros: choice.choose(tensors, kinds, zeros, shared)
     )
     for blocks, zeros in ((0, 0), (7, 45_000), (14, 90_000)):
         found, _ = run(
@@ -315,7 +315,7 @@ def test_weights_that_are_not_finite_are_named(bad, size, shared):
     weights = [awkward("normal", size) for _ in range(3)]
     weights[1][size - 2] = bad
     free = [patterns.Unstructured()] * 3
-    _, finite = masks.choose(
+    _, finite = choice.choose(
         list(map(ops.convert_to_tensor, weights)), free, [9, 9, 9], [shared] * 3
     )
     assert as_array(finite).tolist() == [True, False, True]
@@ -389,7 +389,7 @@ def test_infinite_scores_can_be_ranked():
     scores = np.abs(scores)
     for zeros in (5, LARGE // 2, LARGE - 10):  # the last cuts among the infinite
         (cut,) = backend.find_cuts([ops.convert_to_tensor(scores)], [zeros], [[0]])
-        found = masks.stays(ops.convert_to_tensor(scores), cut.key, cut.index)
+        found = choice.stays(ops.convert_to_tensor(scores), cut.key, cut.index)
         np.testing.assert_array_equal(as_array(found), smallest_go([scores], zeros)[0])
 
 
@@ -431,13 +431,13 @@ def test_decisions_go_through_the_compiled_parts():
     weight = keras.Variable(awkward("normal", 77_000).reshape(7, -1))
     size = math.prod(weight.shape)
     look = backend.compiled(
-        lambda tensors, zeros: masks.decide(
+        lambda tensors, zeros: choice.decide(
             tensors, [patterns.Unstructured()], zeros, [False]
         )
     )
 
     def apply(values, decision):
-        new = masks.mask(values[0], patterns.Unstructured(), decision)
+        new = choice.mask(values[0], patterns.Unstructured(), decision)
         return [ops.where(new, values[0], 0.0)], ()
 
     run = backend.compiled_update_each(apply, [[weight]])

@@ -17,17 +17,17 @@ REPOSITORY = ROOT.parent
 # From the ground up; a file imports from floors below its own, or beside it where the
 # line says so.
 FLOORS = [
-    {"_quiet", "_version", "_checks", "_keras", "counts", "position"},
-    {"backend", "distributions", "masked_read", "optimizer_slots", "patterns"}
-    | {"selection"},
-    {"learning_rates", "masks", "pruning_state"},
-    {"prunable", "schedules"},
-    {"phases", "wrapping"},
-    {"report", "targets", "timeline", "updates"},
+    {"_quiet", "_version", "_checks", "_config", "_keras", "counts", "position"},
+    {"audit", "backend", "distributions", "optimizer_slots", "patterns", "selection"},
+    {"choice", "draws", "learning_rates", "masked_read", "schedules"},
+    {"masks", "pruning_state", "regrowth"},
+    {"phases", "prunable"},
+    {"targets", "timeline", "updates", "wrapping"},
+    {"regrowing", "report", "watch"},
     {"run"},
     {"callback"},
     {"__init__"},
-    {"demo"},
+    {"audit_view", "demo"},
     {"cli"},
     {"__main__"},
 ]

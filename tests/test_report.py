@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
+from keras_dsd import wrapping
 from tests import helpers, zoo
 
 
@@ -88,6 +89,60 @@ def test_zeros_that_no_mask_holds():
     assert [row.achieved for row in report.rows] == [0.0, 1.0]
     assert [row.masked for row in report.rows] == [0.0, 0.0]
     assert report.masked == 0
+
+
+def lay(model, *masks):
+    """Lays masks of 0 and 1 over the pruned weights of a model, in their order."""
+    for weight, mask in zip(wrapping.pruned_weights(model), masks, strict=True):
+        weight.mask.assign(np.array(mask, bool))
+
+
+def test_dead_neurons_of_dense_layers():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(2)])
+    dsd.make_prunable(model)
+    report = dsd.sparsity_report(model)
+    assert [(row.no_incoming, row.no_outgoing) for row in report.rows] == [(0, 0)] * 2
+    assert report.dead_neurons == 0
+    lay(
+        model,
+        # Output 1 is dead; so are the inputs 0, 2 and 3.
+        [[0, 0, 0], [1, 0, 1], [0, 0, 0], [0, 0, 0]],
+        # Output 1 is dead; so is input 2.
+        [[1, 0], [1, 0], [0, 0]],
+    )
+    report = dsd.sparsity_report(model)
+    assert [(row.no_incoming, row.no_outgoing) for row in report.rows] == [
+        (1, 3),
+        (1, 1),
+    ]
+    assert report.dead_neurons == 6
+    assert "without incoming or outgoing connections: 6.\n" in str(report)
+
+
+def test_dead_neurons_of_a_convolution():
+    """A channel or filter is alive as long as one tap of its kernel is."""
+    model = keras.Sequential([keras.Input((6, 6, 5)), layers.Conv2D(4, (3, 2))])
+    dsd.make_prunable(model)
+    mask = np.zeros((3, 2, 5, 4), bool)
+    lay(model, mask)
+    (row,) = dsd.sparsity_report(model).rows
+    assert (row.no_incoming, row.no_outgoing) == (4, 5)
+    mask[0, 0, 3, 1] = mask[2, 1, 4, 1] = mask[1, 0, 4, 2] = True
+    lay(model, mask)
+    report = dsd.sparsity_report(model)
+    (row,) = report.rows
+    # Filters 1 and 2 read something; channels 3 and 4 are read.
+    assert (row.no_incoming, row.no_outgoing) == (2, 3)
+    assert report.dead_neurons == 5
+
+
+def test_zeros_that_no_mask_holds_kill_no_neuron():
+    model = dsd.make_prunable(helpers.mlp(), exclude="dense_1")
+    for layer in model.layers:
+        layer.kernel.assign(np.zeros(layer.kernel.shape))
+    report = dsd.sparsity_report(model)
+    assert [(row.no_incoming, row.no_outgoing) for row in report.rows] == [(0, 0)] * 2
+    assert report.dead_neurons == 0
 
 
 def test_as_a_table():

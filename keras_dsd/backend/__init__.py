@@ -11,9 +11,12 @@ if keras.backend.backend() == "tensorflow":
         compiled,
         compiled_update_each,
         find_cuts,
+        from_bits,
+        fused,
         gradients_wanted,
         is_traced,
         new_train_function,
+        replicas,
     )
 elif keras.backend.backend() == "jax":
     from keras_dsd.backend.jax import (
@@ -21,9 +24,12 @@ elif keras.backend.backend() == "jax":
         compiled,
         compiled_update_each,
         find_cuts,
+        from_bits,
+        fused,
         gradients_wanted,
         is_traced,
         new_train_function,
+        replicas,
     )
 elif keras.backend.backend() == "torch":
     from keras_dsd.backend.torch import (
@@ -31,9 +37,12 @@ elif keras.backend.backend() == "torch":
         compiled,
         compiled_update_each,
         find_cuts,
+        from_bits,
+        fused,
         gradients_wanted,
         is_traced,
         new_train_function,
+        replicas,
     )
 else:
     raise ImportError(
@@ -46,7 +55,10 @@ __all__ = [
     "compiled",
     "compiled_update_each",
     "find_cuts",
+    "from_bits",
+    "fused",
     "gradients_wanted",
     "is_traced",
     "new_train_function",
+    "replicas",
 ]

@@ -13,6 +13,11 @@ def gradients_wanted():
     return True
 
 
+def replicas():
+    """Returns how many replicas sum their gradients: JAX has one program for all."""
+    return 1
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew.
 
@@ -69,6 +74,20 @@ def bits(x):
     integer = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
     found = jax.lax.bitcast_convert_type(jnp.abs(x), integer)
     return found.astype(jnp.int32) if integer == jnp.int16 else found
+
+
+def from_bits(keys, dtype):
+    """Returns the floats whose `bits` are `keys`."""
+    dtype = jnp.dtype(dtype)
+    integer = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[dtype.itemsize]
+    return jax.lax.bitcast_convert_type(keys.astype(integer), dtype)
+
+
+def fused(function):
+    """Returns `function`, of arrays only, as one program: what it computes on the way
+    is not written out.
+    """
+    return jax.jit(function)
 
 
 def find_cuts(scores, zeros, groups):

@@ -12,6 +12,11 @@ def gradients_wanted():
     return True
 
 
+def replicas():
+    """Returns how many replicas compute each step together."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew."""
     model.make_train_function(force=True)
@@ -59,6 +64,20 @@ def bits(x):
     integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
     found = tf.bitcast(tf.abs(x), integer)
     return tf.cast(found, tf.int32) if integer == tf.int16 else found
+
+
+def from_bits(keys, dtype):
+    """Returns the floats whose `bits` are `keys`."""
+    dtype = tf.as_dtype(dtype)
+    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[dtype.size]
+    return tf.bitcast(tf.cast(keys, integer), dtype)
+
+
+def fused(function):
+    """Returns `function`, of tensors only, as one program: what it computes on the way
+    is not written out.
+    """
+    return tf.function(function, autograph=False, jit_compile=True)
 
 
 def find_cuts(scores, zeros, groups):

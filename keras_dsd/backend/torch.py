@@ -14,6 +14,11 @@ def gradients_wanted():
     return torch.is_grad_enabled()
 
 
+def replicas():
+    """Returns how many replicas sum their gradients in a step."""
+    return 1
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew, if it is traced."""
     model.make_train_function(force=True)
@@ -62,6 +67,18 @@ def bits(x):
     integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
     found = x.abs().view(integer)
     return found.int() if integer == torch.int16 else found
+
+
+def from_bits(keys, dtype):
+    """Returns the floats whose `bits` are `keys`."""
+    dtype = getattr(torch, keras.backend.standardize_dtype(dtype))
+    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[dtype.itemsize]
+    return keys.to(integer).view(dtype)
+
+
+def fused(function):
+    """Returns `function`: run op by op."""
+    return function
 
 
 def find_cuts(scores, zeros, groups):

@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 import keras_dsd
-from keras_dsd import backend, masks, phases, wrapping
+from keras_dsd import backend, choice, phases, wrapping
 from keras_dsd.targets import Targets
 from keras_dsd.updates import Updates
 from tests.benchmarks import tfmot
@@ -52,7 +52,7 @@ class Pruned:
         self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
         kinds, alone = self._targets.patterns, [False] * len(weights)
         self._select = backend.compiled(
-            lambda values, zeros: masks.decide(values, kinds, zeros, alone)
+            lambda values, zeros: choice.decide(values, kinds, zeros, alone)
         )
         self._pass = _one_pass(self.variables)
 

@@ -1,0 +1,252 @@
+"""The log of a run's mask updates: one line of JSON for each, in one file.
+
+A run that was killed and goes on finds its log as it was when the lost work began.
+Knows files and NumPy masks; knows no model and no training loop.
+"""
+
+import hashlib
+import json
+import numbers
+import os
+import pathlib
+
+import numpy as np
+
+from keras_dsd import _checks
+
+ENTRY = {
+    "path": str,
+    "size": int,
+    "kept": int,
+    "dropped": int,
+    "grown": int,
+    "sha256": str,
+}
+
+
+class AuditLog:
+    """A file to which a run writes its mask updates. Creating one writes nothing.
+
+    Args:
+        path: of the file, a str or an `os.PathLike`. Its folder must exist.
+
+    Raises:
+        TypeError: `path` is neither.
+        ValueError: its folder does not exist, or it is no regular file, say a folder.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from keras_dsd import audit
+    >>> old, new = np.array([True, False]), np.array([False, True])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "audit.jsonl")
+    ...     log = audit.AuditLog(path)
+    ...     log.begin(None)
+    ...     log.write(step=100, epoch=2, phase=0, drop_fraction=0.3, explored=0.4,
+    ...         weights=[audit.entry("dense/kernel", old, new)])
+    ...     (record,) = audit.read(path)
+    >>> record["step"], record["weights"][0]["grown"]
+    (100, 1)
+    """
+
+    def __init__(self, path):
+        name = os.fspath(path) if isinstance(path, os.PathLike) else path
+        if not isinstance(name, str):
+            raise TypeError(
+                "`path` must be a str or an `os.PathLike`, the path of a file. "
+                f"Received: path={path!r}"
+            )
+        # The file behind a link: replacing the link would leave that file behind.
+        file = None if "\0" in name else pathlib.Path(os.path.realpath(name))
+        if (
+            file is None
+            or not file.parent.is_dir()
+            or (file.exists() and not file.is_file())
+        ):
+            raise ValueError(
+                "`path` must be the path of a file, in a folder that exists. "
+                f"Received: path={path!r}"
+            )
+        self.path = file
+
+    def begin(self, epoch):
+        """Prepares the file for a run; call it once, before the run's first `write`.
+
+        The file is replaced as a whole: whatever goes wrong, it is the old or the new.
+
+        Args:
+            epoch: the epoch with which a resumed run goes on, an integer: updates of
+                earlier epochs stay, later ones, and what is no update, go. `None` for
+                a new run: the file starts empty.
+
+        Raises:
+            TypeError, ValueError: `epoch` is neither `None` nor an integer >= 0.
+            OSError: the file can't be read or written.
+        """
+        kept = []
+        if epoch is not None:
+            epoch = _checks.integer(epoch, "epoch", at_least=0)
+            kept = [line for line in self._lines() if _is_before(epoch, line)]
+        new = self.path.with_name(self.path.name + ".tmp")
+        try:
+            new.write_bytes(b"".join(line + b"\n" for line in kept))
+            os.replace(new, self.path)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def _lines(self):
+        try:
+            return self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def write(self, *, step, epoch, phase, drop_fraction, explored, weights):
+        """Appends one update, as one line.
+
+        Args:
+            step: optimizer steps since training began.
+            epoch: the epoch that is running, counted from 0 as `fit` does.
+            phase: index of the phase.
+            drop_fraction: fraction of the active connections that were to be dropped,
+                in [0, 1].
+            explored: share of all connections that have ever been active in the phase,
+                in [0, 1].
+            weights: list with what `entry` returns for each weight.
+
+        Raises:
+            TypeError, ValueError: an argument is not as said; nothing is written.
+            OSError: the file can't be written.
+        """
+        record = _record(step, epoch, phase, drop_fraction, explored, weights)
+        line = json.dumps(record).encode() + b"\n"
+        with open(self.path, "ab") as file:
+            file.write(line)
+
+
+def entry(path, old, new):
+    """Returns what the log says of one weight: how its mask changed.
+
+    Args:
+        path: the weight's path.
+        old: its mask before the update, a bool array, True where it is active.
+        new: its mask after the update.
+
+    Returns:
+        A dict: "path"; "size", the number of connections; "kept", those active before
+        and after; "dropped", before only; "grown", after only; "sha256", of the new
+        mask in row-major order, eight connections to a byte.
+
+    Raises:
+        TypeError: `path` is no str, or a mask no bool array.
+        ValueError: the masks differ in shape.
+
+    Example:
+
+    >>> import numpy as np
+    >>> found = entry("kernel", np.array([True, True]), np.array([True, False]))
+    >>> found["size"], found["kept"], found["dropped"], found["grown"]
+    (2, 1, 1, 0)
+    """
+    if not isinstance(path, str):
+        raise TypeError(f"`path` must be a str. Received: path={path!r}")
+    for name, mask in (("old", old), ("new", new)):
+        if getattr(mask, "dtype", None) != np.bool_:
+            raise TypeError(f"`{name}` must be a bool array. Received: {name}={mask!r}")
+    if old.shape != new.shape:
+        raise ValueError(
+            "`old` and `new` must have the same shape. "
+            f"Received: old.shape={old.shape}, new.shape={new.shape}"
+        )
+    return {
+        "path": path,
+        "size": int(new.size),
+        "kept": int(np.count_nonzero(old & new)),
+        "dropped": int(np.count_nonzero(old & ~new)),
+        "grown": int(np.count_nonzero(~old & new)),
+        "sha256": hashlib.sha256(np.packbits(new, axis=None).tobytes()).hexdigest(),
+    }
+
+
+def read(path):
+    """Returns the updates in a log.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        List of dicts with the arguments of `AuditLog.write`, in the order in which
+        they were written.
+
+    Raises:
+        ValueError: a line is no update, or only a part of one; the message says which.
+        OSError: the file can't be read, say `FileNotFoundError`.
+    """
+    records = []
+    lines = pathlib.Path(path).read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(_parse(line))
+        except ValueError as error:
+            raise ValueError(
+                f"Line {number} of {os.fspath(path)!r} is not one whole mask update. "
+                f"Received: {line[:60]!r}"
+            ) from error
+    return records
+
+
+def _parse(line):
+    """Returns the record in a line of bytes; ValueError if there is none."""
+    try:
+        # Other keys, missing keys and what is no dict are TypeErrors of the call.
+        return _record(**json.loads(line))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _is_before(epoch, line):
+    try:
+        return _parse(line)["epoch"] < epoch
+    except ValueError:
+        return False
+
+
+def _record(step, epoch, phase, drop_fraction, explored, weights):
+    """Returns one update as a dict of plain numbers, strings and lists."""
+    if not isinstance(weights, list) or not all(map(_is_entry, weights)):
+        raise TypeError(
+            "`weights` must be a list of what `entry` returns. "
+            f"Received: weights={weights!r}"
+        )
+    return {
+        "step": _checks.integer(step, "step", at_least=0),
+        "epoch": _checks.integer(epoch, "epoch", at_least=0),
+        "phase": _checks.integer(phase, "phase", at_least=0),
+        "drop_fraction": _fraction(drop_fraction, "drop_fraction"),
+        "explored": _fraction(explored, "explored"),
+        "weights": weights,
+    }
+
+
+def _fraction(value, name):
+    """Returns `value` as a float if it is a number in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
+        )
+    if not 0 <= value <= 1:  # type: ignore[operator]  # False for NaN too
+        raise ValueError(
+            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def _is_entry(value):
+    return (
+        isinstance(value, dict)
+        and value.keys() == ENTRY.keys()
+        and all(type(value[name]) is kind for name, kind in ENTRY.items())
+        and min(value["kept"], value["dropped"], value["grown"]) >= 0
+        and value["kept"] + value["dropped"] + value["grown"] <= value["size"]
+    )

@@ -1,0 +1,240 @@
+"""Moving connections: one update of the masks of a sparse phase with regrowth.
+
+Asks the phase's methods which connections go and which come, finds them by ranking, and
+hands the new masks to `updates`. All weights of a method are ranked in one compiled
+call, and nothing is written before all scores are known to be finite. Knows pruned
+weights, methods and targets; knows no phase and no training loop.
+"""
+
+import collections
+
+import numpy as np
+from keras import ops
+
+from keras_dsd import backend, choice, counts, draws, optimizer_slots
+from keras_dsd.regrowth import Connections, Counts, GraNet
+
+
+def for_phase(targets, weights, updates, optimizer):
+    """Returns the `Regrowing`s of a phase, one for all weights that move alike.
+
+    Args:
+        targets: the phase's `Targets`.
+        weights: list of `PrunedWeight`, all.
+        updates: as for `Regrowing`.
+        optimizer: as for `Regrowing`.
+    """
+    alike = collections.defaultdict(list)
+    for number, method in enumerate(targets.methods):
+        if method is not None:
+            # What has a sparsity of its own does not get sparser with the phase.
+            prunes = isinstance(method, GraNet) and targets.follows[number]
+            alike[method, prunes].append(number)
+    return [
+        Regrowing(
+            method, numbers, [weights[n] for n in numbers], prunes, updates, optimizer
+        )
+        for (method, prunes), numbers in alike.items()
+    ]
+
+
+def check(targets, weights, optimizer):
+    """Raises if a method lacks what it needs, before anything changes.
+
+    Args:
+        targets: the phase's `Targets`.
+        weights: list of `PrunedWeight`, all.
+        optimizer: the built optimizer.
+
+    Raises:
+        ValueError: gradients that are not tracked, that the optimizer does not know or
+            gathers over batches, or momentum that it does not keep.
+    """
+    for method, weight in zip(targets.methods, weights, strict=True):
+        if method is None:
+            continue
+        name = type(method).__name__
+        if "gradient" in method.needs:
+            _check_gradient(name, weight, optimizer)
+        if "momentum" in method.needs:
+            optimizer_slots.momenta(optimizer, [weight.variable])
+
+
+def _check_gradient(name, weight, optimizer):
+    if weight.gradient is None:
+        raise ValueError(
+            f"{name} reads gradients of weights that are not active: pass "
+            "`track_gradients=True` to `make_prunable` (or `Prunable`). Received: "
+            f"track_gradients=False for {weight.path}"
+        )
+    steps = optimizer_slots.accumulation(optimizer)
+    if steps > 1:
+        raise ValueError(
+            f"{name} reads gradients, and Keras does not keep the mean of gradients "
+            "that it accumulates. Use larger batches, or a method that grows at "
+            f"random. Received: gradient_accumulation_steps={steps}"
+        )
+    if not optimizer_slots.trains(optimizer, weight.gradient):
+        raise ValueError(
+            "The optimizer was built before gradients were tracked: compile after "
+            f"`make_prunable`. Received: optimizer={type(optimizer).__name__}, which "
+            f"does not know {weight.gradient.path}"
+        )
+
+
+class Regrowing:
+    """Moves the connections of some weights by one method.
+
+    Args:
+        method: a `regrowth.Regrowth`.
+        numbers: their places among all weights of the phase.
+        weights: list of `PrunedWeight`.
+        prunes: whether they are pruned together first, to the phase's sparsity.
+        updates: the `Updates` that write masks, weights and slots.
+        optimizer: the built optimizer.
+    """
+
+    def __init__(self, method, numbers, weights, prunes, updates, optimizer):
+        self.method = method
+        self._numbers = numbers
+        self._prunes = prunes
+        self._weights = weights
+        self._updates = updates
+        self._optimizer = optimizer
+        self._momenta: list = [[] for _ in weights]
+        if "momentum" in method.needs:
+            variables = [weight.variable for weight in weights]
+            self._momenta = optimizer_slots.momenta(optimizer, variables)
+        drop, grow = backend.fused(self._drop), backend.fused(self._grow)
+
+        def look(masks, momenta):
+            sizes = [ops.sum(ops.cast(mask, "int32")) for mask in masks]
+            means = [_mean_momentum(*pair) for pair in zip(masks, momenta, strict=True)]
+            return ops.stack(sizes), ops.stack(means)
+
+        def prune(values, masks, number):
+            return choice.best(values, masks, number, together=True)
+
+        def exchange(connections, alive, numbers):
+            parts = list(zip(connections, alive, strict=True))
+            scores = [drop(*one[:1], mask, *one[1:]) for one, mask in parts]
+            stay, sound = choice.best(scores, alive, numbers[0])
+            scores = [
+                grow(*one[:1], mask, *one[1:])
+                for one, mask in zip(connections, stay, strict=True)
+            ]
+            free = [ops.logical_not(mask) for mask in stay]
+            come, growing = choice.best(scores, free, numbers[1], signed=True)
+            new = [ops.logical_or(*pair) for pair in zip(stay, come, strict=True)]
+            return new, sound & growing
+
+        self._look = backend.compiled(look)
+        self._prune = backend.compiled(prune)
+        self._exchange = backend.compiled(exchange)
+
+    def _drop(self, value, mask, scale, gradient, random):
+        view = self._connections(value, mask, scale, gradient, random)
+        return self.method.drop_score(view)
+
+    def _grow(self, value, mask, scale, gradient, random):
+        view = self._connections(value, mask, scale, gradient, random)
+        return self.method.grow_score(view)
+
+    def _connections(self, value, mask, scale, gradient, random):
+        needs = self.method.needs
+        return Connections(
+            value,
+            mask,
+            gradient / ops.cast(scale, gradient.dtype) if "gradient" in needs else None,
+            random if "random" in needs else None,
+        )
+
+    def update(self, decayed, is_last, sparsity, targets, seed):
+        """Moves the connections that are due.
+
+        Args:
+            decayed: what is left of the drop fraction, from 1 to 0.
+            is_last: whether no other update follows in the phase.
+            sparsity: that of the phase now.
+            targets: the phase's `Targets`.
+            seed: tuple of what random draws depend on, besides the weight's origin.
+
+        Returns:
+            Whether masks were moved.
+
+        Raises:
+            ValueError: a weight or a score is not finite; then nothing has changed.
+        """
+        alive = [weight.mask.value for weight in self._weights]
+        values = [weight.variable.value for weight in self._weights]
+        active, momentum = self._look(alive, self._momenta_now())
+        active = ops.convert_to_numpy(active).astype(int)
+        size = np.array([weight.size for weight in self._weights])
+        pruned = 0
+        if self._prunes:
+            left = int(size.sum()) - counts.zeros(int(size.sum()), sparsity)
+            pruned = int(active.sum()) - left
+            if pruned > 0:
+                alive, finite = self._prune(values, alive, _numbers([left]))
+                self._check(finite)
+                active, _ = self._look(alive, self._momenta_now())
+                active = ops.convert_to_numpy(active).astype(int)
+        wanted = targets.active(sparsity)
+        wanted = [wanted[number] for number in self._numbers]
+        wanted = [
+            now if n is None else n for n, now in zip(wanted, active, strict=True)
+        ]
+        momentum = ops.convert_to_numpy(momentum)
+        numbers = Counts(size, active, np.array(wanted), momentum)
+        stay, come = self.method.budget(numbers, decayed, is_last)
+        if not (decayed or pruned > 0 or (stay != active).any()):
+            return False
+        connections = [
+            (value, *rest)
+            for value, rest in zip(values, self._looked_at(seed), strict=True)
+        ]
+        new, finite = self._exchange(connections, alive, _numbers([stay, come]))
+        self._check(finite)
+        self._updates.lay(self._weights, new)
+        return True
+
+    def _looked_at(self, seed):
+        """Returns (loss scale, gradient, random numbers) for each weight."""
+        needs = self.method.needs
+        scale = ops.convert_to_tensor(1.0)
+        if "gradient" in needs:
+            scale = self._optimizer.scale_loss(scale)
+        nothing = ops.zeros(())
+        return [
+            (
+                scale,
+                weight.gradient.value if "gradient" in needs else nothing,
+                draws.uniform(weight, seed) if "random" in needs else nothing,
+            )
+            for weight in self._weights
+        ]
+
+    def _momenta_now(self):
+        return [[slot.value for slot in slots] for slots in self._momenta]
+
+    def _check(self, finite):
+        flags = ops.convert_to_numpy(finite)
+        if not flags.all():
+            weight = self._weights[int(flags.argmin())]
+            self._updates.refuse(weight)
+
+
+def _numbers(values):
+    return ops.convert_to_tensor(np.array(values, "int32"))
+
+
+def _mean_momentum(mask, slots):
+    """Mean size of the momentum over active weights; Adam's relative to its spread."""
+    if not slots:
+        return ops.zeros(())
+    size = ops.abs(slots[0])
+    if len(slots) > 1:
+        size = size / (ops.sqrt(slots[1]) + 1e-8)
+    active = ops.cast(mask, size.dtype)
+    mean = ops.sum(size * active) / ops.maximum(ops.sum(active), 1)
+    return ops.cast(mean, "float32")
