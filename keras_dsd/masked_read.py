@@ -41,8 +41,7 @@ def tracked_read(weight, mask, gradient, decay):
 
     Args:
         weight: tensor.
-        mask: boolean tensor, or `None` for a dense phase: then the weight's gradient
-            is whole, and zero is written, for Keras warns of a variable that gets none.
+        mask: boolean tensor.
         gradient: tensor, the value of a variable that Keras overwrites with what it
             takes for its gradient (`overwrite_with_gradient`). So the gradient of the
             dense weight leaves an unmodified training step, on every backend.
@@ -50,20 +49,33 @@ def tracked_read(weight, mask, gradient, decay):
             alone, else a momentum.
     """
 
-    def grads(*args, upstream=None):
-        upstream = ops.convert_to_tensor(args[0] if upstream is None else upstream)
-        if mask is None:
-            return upstream, ops.zeros_like(upstream)
-        tracked = upstream
-        if decay:  # replicas' gradients are summed, so each brings its share
-            tracked = upstream + gradient * (decay / backend.replicas())
-        return _masked(upstream, mask), tracked
-
     @ops.custom_gradient
-    def read(weight, gradient):
-        return weight, grads
+    def read(weight, mask, gradient):
+        def grad(*args, upstream=None):
+            upstream = ops.convert_to_tensor(args[0] if upstream is None else upstream)
+            tracked = upstream
+            if decay:  # replicas' gradients are summed, so each brings its share
+                tracked = upstream + gradient * (decay / backend.replicas())
+            return _masked(upstream, mask), None, tracked
 
-    return read(weight, gradient)
+        return weight, grad
+
+    return read(weight, mask, gradient)
+
+
+@ops.custom_gradient
+def untracked_read(weight, gradient):
+    """Returns `weight` as it is; zero is written beside it.
+
+    For dense phases, where nobody asks for the gradient: Keras warns of a trainable
+    variable that gets none.
+    """
+
+    def grad(*args, upstream=None):
+        upstream = ops.convert_to_tensor(args[0] if upstream is None else upstream)
+        return upstream, ops.zeros_like(upstream)
+
+    return weight, grad
 
 
 def _masked(value, mask):
@@ -91,7 +103,9 @@ class Read:
         if isinstance(self.weight.constraint, KeepZeros):
             self.weight.constraint.saw(self.mask.value)
         weight = ops.convert_to_tensor(self.weight)
-        mask = None if self.mask is None else ops.convert_to_tensor(self.mask)
+        if self.mask is None:
+            return untracked_read(weight, ops.convert_to_tensor(self.gradient))
+        mask = ops.convert_to_tensor(self.mask)
         if self.gradient is None:
             return masked_read(weight, mask)
         gradient = ops.convert_to_tensor(self.gradient)
