@@ -93,7 +93,9 @@ class Rates:
     def read(self):
         """Returns the rates now, one for each optimizer; NaN stands for a schedule."""
         rates = [
-            float(source) if isinstance(source, keras.Variable) else float("nan")
+            float(keras.ops.convert_to_numpy(source))
+            if isinstance(source, keras.Variable)
+            else float("nan")
             for source in map(_keras.learning_rate_source, self._leaves)
         ][:RATES]
         return tuple(rates + [float("nan")] * (RATES - len(rates)))

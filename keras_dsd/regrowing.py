@@ -8,6 +8,7 @@ weights, methods and targets; knows no phase and no training loop.
 
 import collections
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -48,9 +49,12 @@ def check(targets, weights, optimizer):
 
     Raises:
         ValueError: gradients that are not tracked, that the optimizer does not know or
-            gathers over batches, or momentum that it does not keep.
+            gathers over batches, momentum that it does not keep, or averages that Keras
+            can't make.
     """
     for method, weight in zip(targets.methods, weights, strict=True):
+        if weight.gradient is not None:
+            _check_average(optimizer)
         if method is None:
             continue
         name = type(method).__name__
@@ -58,6 +62,17 @@ def check(targets, weights, optimizer):
             _check_gradient(name, weight, optimizer)
         if "momentum" in method.needs:
             optimizer_slots.momenta(optimizer, [weight.variable])
+
+
+def _check_average(optimizer):
+    averages = any(leaf.use_ema for leaf in optimizer_slots.leaves(optimizer))
+    if averages and keras.backend.backend() == "tensorflow":
+        raise ValueError(
+            "On TensorFlow, Keras can't average weights where gradients are tracked. "
+            "Use another backend, or a method that grows at random with "
+            "`track_gradients=False`. Received: use_ema=True in "
+            f"{type(optimizer).__name__} and track_gradients=True"
+        )
 
 
 def _check_gradient(name, weight, optimizer):

@@ -225,7 +225,8 @@ class Run:
 
     def end_batch(self, batch):
         """Counts the batch number `batch`; returns whether masks are due after it."""
-        self._batches = batch + 1
+        # With `steps_per_execution` Keras counts beyond the end of an epoch.
+        self._batches = min(batch + 1, self._steps or batch + 1)
         if not (self._schedule and self._phase.update_every):
             return False
         return self._time(self._position.epoch) > self._position.time

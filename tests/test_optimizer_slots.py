@@ -191,3 +191,75 @@ def test_a_weight_that_the_optimizer_does_not_train_has_none():
     other = helpers.mlp()
     optimizer = built(keras.optimizers.Adam(), model)
     assert optimizer_slots.find(optimizer, [other.layers[0].kernel]) == [[]]
+
+
+NO_MOMENTUM = {"Adadelta", "Adafactor", "Adagrad", "Ftrl", "RMSprop", "SGD"}
+
+
+@pytest.mark.parametrize("name", helpers.all_optimizers())
+def test_momentum_of_every_optimizer(name):
+    """Those without a coefficient have no slot to read either."""
+    model = helpers.mlp()
+    kernels = [layer.kernel for layer in model.layers]
+    optimizer = built(helpers.all_optimizers()[name](), model)
+    coefficient = optimizer_slots.momentum_coefficient(optimizer)
+    if name in NO_MOMENTUM:
+        assert coefficient is None
+    else:
+        assert coefficient == (0.95 if name == "Muon" else 0.9)
+    # ScheduleFreeAdamW holds an average of weights in momentum's place.
+    if name in {*NO_MOMENTUM, "ScheduleFreeAdamW"}:
+        ending = rf"Received: optimizer={name}, .*{kernels[0].path}$"
+        with pytest.raises(ValueError, match=ending):
+            optimizer_slots.momenta(optimizer, kernels)
+        return
+    for kernel, slots in zip(
+        kernels, optimizer_slots.momenta(optimizer, kernels), strict=True
+    ):
+        prefix = kernel.path.replace("/", "_") + "_"
+        found = [slot.name.removeprefix(prefix) for slot in slots]
+        assert found in (["momentum"], ["momentum", "velocity"])
+        assert all(slot.shape == kernel.shape for slot in slots)
+        # A velocity is what Adam's kind divides by; none of those may be missed.
+        held = {v.name for v in optimizer.variables}
+        assert (prefix + "velocity" in held) == ("velocity" in found)
+
+
+@pytest.mark.parametrize("is_scaled", [False, True])
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: keras.optimizers.SGD(momentum=0.8, nesterov=True), 0.8),
+        (lambda: keras.optimizers.RMSprop(momentum=0.5), 0.5),
+        (lambda: keras.optimizers.Adam(beta_1=0.7), 0.7),
+        (lambda: keras.optimizers.SGD(momentum=0.0), None),
+        (lambda: keras.optimizers.RMSprop(momentum=0.0), None),
+    ],
+)
+def test_momentum_as_it_was_set(make, expected, is_scaled):
+    model = helpers.mlp()
+    optimizer = make()
+    if is_scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    assert optimizer_slots.momentum_coefficient(built(optimizer, model)) == expected
+    kernel = model.layers[0].kernel
+    if expected is None:
+        with pytest.raises(ValueError, match="Received: optimizer="):
+            optimizer_slots.momenta(optimizer, [kernel])
+    else:
+        ((momentum, *_),) = optimizer_slots.momenta(optimizer, [kernel])
+        assert momentum.name.endswith("kernel_momentum")
+
+
+def test_what_an_optimizer_trains():
+    model, other = helpers.mlp(), helpers.mlp()
+    model.layers[1].trainable = False
+    inner = keras.optimizers.Adam()
+    optimizers = [
+        built(keras.optimizers.LossScaleOptimizer(inner), model),
+        built(keras.optimizers.SGD(), model),
+    ]
+    for optimizer in optimizers:
+        kernels = [layer.kernel for layer in (*model.layers, *other.layers)]
+        trained = [optimizer_slots.trains(optimizer, kernel) for kernel in kernels]
+        assert trained == [True, False, False, False]

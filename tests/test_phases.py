@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import distributions, patterns, phases, schedules
+from keras_dsd import distributions, patterns, phases, regrowth, schedules
 from tests import helpers
 
 EXAMPLES = [
@@ -23,6 +23,9 @@ EXAMPLES = [
     phases.Sparse(4, sparsity=0.5, schedule=schedules.Cosine(final=0.5, end=3)),
     phases.Redense(2),
     phases.Redense(2, restore="rewind", lr_factor=None),
+    phases.Sparse(4, sparsity=0.5, regrowth="rigl", update_every=10),
+    phases.Sparse(4, sparsity=0.5, regrowth=regrowth.GraNet(initial_sparsity=0.1)),
+    phases.Sparse(4, sparsity=0.5, regrowth={"b": regrowth.SET(0.2), "a": "static"}),
 ]
 
 
@@ -182,3 +185,71 @@ def test_fingerprints_tell_phases_apart_and_nothing_else():
     ramps = [Ramp(), Ramp()]
     one, other = (phases.Sparse(3, sparsity=0.5, schedule=ramp) for ramp in ramps)
     assert one.fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize(("name", "kind"), regrowth.BY_NAME.items())
+def test_a_name_becomes_its_method(name, kind):
+    phase = phases.Sparse(3, sparsity=0.5, regrowth=name, update_every=7)
+    assert phase.regrowth == kind()
+    assert phase == phases.Sparse(3, sparsity=0.5, regrowth=kind(), update_every=7)
+    assert phase.initial_sparsity == (0.2 if name == "granet" else 0.5)
+
+
+def test_a_dict_of_methods_keeps_its_order_in_a_file():
+    phase = phases.Sparse(3, sparsity=0.5, regrowth={"head": "set", ".": "rigl"})
+    stored = json.loads(json.dumps(keras.saving.serialize_keras_object(phase)))
+    again = keras.saving.deserialize_keras_object(stored)
+    assert list(again.regrowth.items()) == [
+        ("head", regrowth.SET()),
+        (".", regrowth.RigL()),
+    ]
+
+
+def test_time_with_regrowth():
+    """Steps with `update_every`, else epochs; only GraNet's sparsity changes."""
+    steps = phases.Sparse(3, sparsity=0.5, regrowth="rigl", update_every=7)
+    epochs = phases.Sparse(3, sparsity=0.5, regrowth="rigl")
+    assert (steps.length(10), epochs.length(10)) == (30, 3)
+    assert {steps.schedule_over(0.0, 10)(time) for time in range(0, 30, 7)} == {0.5}
+    phase = phases.Sparse(3, sparsity=0.5, regrowth="granet", update_every=7)
+    schedule = phase.schedule_over(0.0, 10)
+    assert (schedule.initial, schedule.end, schedule.final) == (0.2, 15, 0.5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sparsity": 0.5, "regrowth": "rigl", "schedule": "cubic"},
+        {"sparsity": 0.5, "regrowth": "rigl", "schedule": Ramp()},
+        {"sparsity": 0.5, "regrowth": "rigl", "pattern": "2:4"},
+        {"pattern": "2:4", "regrowth": "static"},
+        {"sparsity": 0.5, "regrowth": {"a": "set"}, "pattern": "4x4"},
+        {"sparsity": 0.1, "regrowth": "granet"},
+        {"sparsity": 0.5, "regrowth": regrowth.GraNet(initial_sparsity=0.6)},
+        {"regrowth": "rigl"},
+        {"sparsity": 0.5, "regrowth": "magnitude"},
+        {"sparsity": 0.5, "regrowth": "rigl", "update_every": 0},
+    ],
+    ids=repr,
+)
+def test_regrowth_refused(options):
+    with pytest.raises((TypeError, ValueError), match=r"Received: .+$"):
+        phases.Sparse(3, **options)
+
+
+def test_dst_is_one_phase():
+    (phase,) = phases.dst(10)
+    assert phase == phases.Sparse(
+        10, sparsity=0.5, distribution="erk", regrowth="rigl", update_every=100
+    )
+    method = {"a": regrowth.SET(0.1)}
+    (phase,) = phases.dst(2, method, 0.8, distribution="uniform", update_every=None)
+    assert phase == phases.Sparse(2, sparsity=0.8, regrowth=method)
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": None}, {"method": "cubic"}, {"sparsity": 1}, {"epochs": 0}]
+)
+def test_dst_refuses(options):
+    with pytest.raises((TypeError, ValueError), match=r"Received: .+$"):
+        phases.dst(**{"epochs": 2, **options})

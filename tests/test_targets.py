@@ -7,7 +7,7 @@ import itertools
 import keras
 import pytest
 
-from keras_dsd import patterns, phases
+from keras_dsd import patterns, phases, regrowth
 from keras_dsd.targets import Targets
 
 
@@ -170,3 +170,57 @@ def test_refused(ours, options, words):
         targets(ours, **options)
     assert words in str(caught.value)
     assert "Received: " in str(caught.value)
+
+
+def test_which_weights_move():
+    """Held dense, frozen or with a pattern of their own: they do not."""
+    ours = [
+        *weights((8, 8), (8, 8)),
+        Weight((8, 8), "frozen"),
+        Weight((8, 8), "dense", sparsity=0),
+        Weight((8, 8), "own", sparsity=0.25),
+        Weight((8, 8), "pattern", pattern=patterns.NM(2, 4)),
+    ]
+    ours[2].variable.trainable = False
+    found = targets(ours, sparsity=0.5, regrowth="rigl", distribution={"layer_1": 0.0})
+    rigl = regrowth.RigL()
+    assert found.methods == [rigl, None, None, None, rigl, None]
+    assert found.follows == [True, True, False, False, False, False]
+    assert targets(ours, sparsity=0.5).methods == [None] * 6
+    assert targets(ours, sparsity=0.5, regrowth="static").methods == [None] * 6
+
+
+def test_granet_moves_what_begins_dense():
+    ours = [*weights((8, 8), (8, 8)), Weight((8, 8), "dense", sparsity=0)]
+    method = regrowth.GraNet(initial_sparsity=0)
+    found = targets(ours, sparsity=0.5, regrowth=method)
+    assert found.final == [0, 0, 0]
+    assert found.methods == [method, method, None]
+    assert [found.prunes(weight) for weight in ours] == [True, True, False]
+
+
+def test_methods_by_path():
+    ours = weights((8, 8), (8, 8), (8, 8), (8, 8))
+    methods = {"layer_0": "rigl", "layer_[01]": "set", "layer_2": "static"}
+    found = targets(ours, sparsity=0.5, regrowth=methods)
+    assert found.methods == [regrowth.RigL(), regrowth.SET(), None, None]
+
+
+def test_a_method_for_no_weight_is_refused():
+    methods = {"layer": "rigl", "nowhere": "set"}
+    with pytest.raises(ValueError, match=r"'nowhere'.*Received: regrowth="):
+        targets(weights((8, 8)), sparsity=0.5, regrowth=methods)
+
+
+def test_how_many_live():
+    ours = [
+        *weights((10, 10), (3, 7)),
+        Weight((10, 10), "dense", sparsity=0),
+        Weight((10, 10), "own", sparsity=0.25),
+        Weight((8, 8), "pattern", pattern=patterns.NM(2, 4)),
+    ]
+    found = targets(ours, sparsity=0.29, regrowth="set")
+    assert found.active(0.29) == [71, 15, 100, 75, None]
+    ours = weights((10, 10), (3, 7))
+    found = targets(ours, sparsity=0.29, regrowth="set", distribution="global")
+    assert found.active(0.29) == [None, None]
