@@ -67,6 +67,19 @@ def positive(value, name):
     return value
 
 
+def not_negative(value, name):
+    """Returns `value` if it is a finite number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a finite number, 0 or more. Received: {name}={value!r}"
+        )
+    if not 0 <= value < math.inf:  # type: ignore[operator]  # False for NaN too
+        raise ValueError(
+            f"`{name}` must be a finite number, 0 or more. Received: {name}={value!r}"
+        )
+    return value
+
+
 def known(value, name, choices):
     """Returns `choices[value]`, or lists the names that there are."""
     if not isinstance(value, str) or value not in choices:

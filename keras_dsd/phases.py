@@ -271,12 +271,12 @@ class Sparse(Phase):
             initial: the sparsity of the phase before.
             steps: optimizer steps in an epoch; not used without `update_every`.
         """
-        if callable(self.schedule):
-            return self.schedule
         every = self.update_every or 1
         length = self.length(steps)
         if hasattr(self.regrowth, "schedule"):
             return self.regrowth.schedule(self.sparsity, length, every)
+        if callable(self.schedule):
+            return self.schedule
         if self.is_static:
             return schedules.Constant(self.sparsity)
         # The last quarter trains at the final sparsity; however few updates there are,

@@ -65,14 +65,18 @@ def check(targets, weights, optimizer):
 
 
 def _check_average(optimizer):
-    averages = any(leaf.use_ema for leaf in optimizer_slots.leaves(optimizer))
-    if averages and keras.backend.backend() == "tensorflow":
-        raise ValueError(
-            "On TensorFlow, Keras can't average weights where gradients are tracked. "
-            "Use another backend, or a method that grows at random with "
-            "`track_gradients=False`. Received: use_ema=True in "
-            f"{type(optimizer).__name__} and track_gradients=True"
-        )
+    # There Keras takes it that every trainable variable has an average.
+    options = {"tensorflow": "use_ema", "jax": "ema_overwrite_frequency"}
+    option = options.get(keras.backend.backend(), "")
+    for leaf in optimizer_slots.leaves(optimizer):
+        if leaf.use_ema and getattr(leaf, option, None):
+            raise ValueError(
+                "On this backend Keras can't average weights while it tracks "
+                f"gradients. Leave `{option}` out, or use a method that grows at "
+                "random, without `track_gradients`. Received: "
+                f"{option}={getattr(leaf, option)!r} in {type(leaf).__name__}, "
+                f"KERAS_BACKEND={keras.backend.backend()!r}"
+            )
 
 
 def _check_gradient(name, weight, optimizer):
@@ -199,8 +203,9 @@ class Regrowing:
         wanted = [
             now if n is None else n for n, now in zip(wanted, active, strict=True)
         ]
-        momentum = ops.convert_to_numpy(momentum)
-        numbers = Counts(size, active, np.array(wanted), momentum)
+        has_momentum = "momentum" in self.method.needs
+        mean = ops.convert_to_numpy(momentum) if has_momentum else None
+        numbers = Counts(size, active, np.array(wanted), mean)
         stay, come = self.method.budget(numbers, decayed, is_last)
         if not (decayed or pruned > 0 or (stay != active).any()):
             return False
@@ -247,9 +252,8 @@ def _mean_momentum(mask, slots):
     """Mean size of the momentum over active weights; Adam's relative to its spread."""
     if not slots:
         return ops.zeros(())
-    size = ops.abs(slots[0])
-    if len(slots) > 1:
-        size = size / (ops.sqrt(slots[1]) + 1e-8)
-    active = ops.cast(mask, size.dtype)
-    mean = ops.sum(size * active) / ops.maximum(ops.sum(active), 1)
-    return ops.cast(mean, "float32")
+    size, *spread = (ops.abs(ops.cast(slot, "float32")) for slot in slots)
+    if spread:
+        size = size / (ops.sqrt(spread[0]) + 1e-8)
+    active = ops.cast(mask, "float32")
+    return ops.sum(size * active) / ops.maximum(ops.sum(active), 1)

@@ -101,9 +101,14 @@ class Regrowth(Config, abc.ABC):
     needs: ClassVar[tuple] = ()
 
     def __post_init__(self):
-        _checks.share(self.drop_fraction, "drop_fraction")
         _checks.known(self.decay, "decay", _DECAYS)
-        _checks.share(self.stop, "stop")
+        self._check(_checks.share, "drop_fraction", "stop")
+
+    def _check(self, check, *names):
+        """Checks some numbers; keeps them as the decimals that were written."""
+        for name in names:
+            value = check(getattr(self, name), name)
+            object.__setattr__(self, name, float(counts.as_fraction(value)))
 
     def decayed(self, t, length):
         """Returns what is left of the drop fraction at time `t`, from 1.0 to 0.0.
@@ -266,9 +271,7 @@ class MEST(_RandomOrGradient):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("gradient_factor", "soft_bound"):
-            if getattr(self, name) != 0:
-                _checks.positive(getattr(self, name), name)
+        self._check(_checks.not_negative, "gradient_factor", "soft_bound")
 
     @property
     def needs(self):  # type: ignore[override]
@@ -329,8 +332,8 @@ class GraNet(_RandomOrGradient):
 
     def __post_init__(self):
         super().__post_init__()
-        _checks.sparsity(self.initial_sparsity, "initial_sparsity")
-        _checks.share(self.prune_stop, "prune_stop")
+        self._check(_checks.sparsity, "initial_sparsity")
+        self._check(_checks.share, "prune_stop")
 
     def schedule(self, final, length, every):
         """Returns the sparsity over time, see `phases.Sparse.schedule_over`."""
@@ -379,7 +382,7 @@ class SNFS(Regrowth):
 def _spread(total, shares, room):
     """Returns integers that add up to `total`, in proportion, none above its room."""
     given = np.zeros(len(room), int)
-    weight = np.array(shares, float)
+    weight = np.where(np.isfinite(shares), shares, 0.0).astype(float)
     if not weight.sum() > 0:
         weight = np.ones(len(room))
     while (left := total - given.sum()) > 0:
@@ -440,7 +443,7 @@ def _get_all(methods):
         raise ValueError(f"`regrowth` is empty. Received: regrowth={methods!r}")
     for expression in methods:
         try:
-            re.compile(expression)
+            re.compile(expression + "")  # bytes would compile too
         except (TypeError, re.error) as error:
             raise ValueError(
                 f"`regrowth` must hold regular expressions ({error}). "

@@ -168,7 +168,10 @@ class Run:
         # Nothing has been learned that could choose, and masks that move will.
         by_chance = index == 0 and self._phase.regrowth is not None
         seed = (self._seed, index, "masks") if by_chance else None
-        self._updates.prune(self._targets[index], sparsity, seed)
+        initial = self._phase.initial_sparsity if self._regrowings else sparsity
+        self._updates.prune(self._targets[index], initial, seed)
+        if sparsity != initial:  # a phase too short for any other update
+            self._regrow(self.length(self._phase), sparsity)
         self._watch.begin_phase(self._updates)
         self._enforce()
         return 0.0

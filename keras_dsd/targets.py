@@ -40,6 +40,10 @@ class Targets:
             pattern, final = self._pattern(phase, weight), self._own(weight)
             if self._follows(phase, weight):
                 final = next(shares)
+                if phase.initial_sparsity < phase.sparsity and (
+                    pattern != patterns.Unstructured()
+                ):
+                    final = phase.sparsity  # GraNet prunes single connections only
             elif pattern.sparsity is not None:
                 final = self._fixed(pattern, weight)
             pattern.check(weight.shape, weight.path)

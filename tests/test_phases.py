@@ -79,7 +79,7 @@ def numbers():
     yield from (0.5, np.float32(0.5), np.float64(0.5), fractions.Fraction(1, 2))
 
 
-@pytest.mark.parametrize("sparsity", numbers(), ids=repr)
+@pytest.mark.parametrize("sparsity", list(numbers()), ids=repr)
 def test_numbers_of_all_kinds(sparsity, capsys):
     """What is accepted is also trained with, announced, logged and saved."""
     plan = [
@@ -230,7 +230,6 @@ def test_time_with_regrowth():
         {"sparsity": 0.5, "regrowth": "magnitude"},
         {"sparsity": 0.5, "regrowth": "rigl", "update_every": 0},
     ],
-    ids=repr,
 )
 def test_regrowth_refused(options):
     with pytest.raises((TypeError, ValueError), match=r"Received: .+$"):
