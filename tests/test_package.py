@@ -19,9 +19,10 @@ REPOSITORY = ROOT.parent
 FLOORS = [
     {"_quiet", "_version", "_checks", "_config", "_keras", "counts", "position"},
     {"audit", "backend", "distributions", "optimizer_slots", "patterns", "selection"},
-    {"choice", "draws", "learning_rates", "masked_read", "schedules"},
-    {"masks", "pruning_state", "regrowth"},
-    {"phases", "prunable"},
+    {"choice", "draws", "learning_rates", "masked_read"},
+    {"masks", "pruning_state", "schedules"},
+    {"prunable", "regrowth"},
+    {"phases"},
     {"targets", "timeline", "updates", "wrapping"},
     {"regrowing", "report", "watch"},
     {"run"},

@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 import keras_dsd
-from keras_dsd import backend, choice, phases, wrapping
+from keras_dsd import backend, choice, phases, regrowing, wrapping
 from keras_dsd.targets import Targets
 from keras_dsd.updates import Updates
 from tests.benchmarks import tfmot
@@ -36,7 +36,7 @@ class Pruned:
         self._model = keras.Sequential([keras.Input((sides[0],))])
         for side in sides[1:]:
             self._model.add(keras.layers.Dense(side, use_bias=False))
-        keras_dsd.make_prunable(self._model)
+        keras_dsd.make_prunable(self._model, track_gradients=True)
         weights = wrapping.pruned_weights(self._model)
         self.variables = [weight.variable for weight in weights]
         rng = np.random.default_rng(0)
@@ -45,8 +45,14 @@ class Pruned:
         ]
         optimizer = keras.optimizers.Adam()
         optimizer.build(self.variables)
-        self._targets = Targets(phases.Sparse(epochs=1, sparsity=SPARSITY), weights)
+        phase = phases.Sparse(epochs=1, sparsity=SPARSITY, regrowth="rigl")
+        self._targets = Targets(phase, weights)
         self._updates = Updates(weights, optimizer)
+        (self._rigl,) = regrowing.for_phase(
+            self._targets, weights, self._updates, optimizer
+        )
+        for weight in weights:
+            weight.gradient.assign(rng.standard_normal(weight.shape, dtype="float32"))
         self._written = [*self.variables, *optimizer.variables]
         self._written += [weight.mask for weight in weights]
         self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
@@ -71,6 +77,10 @@ class Pruned:
 
     def update(self):
         self._updates.prune(self._targets, SPARSITY)
+        _wait(self._written)
+
+    def rigl(self):
+        self._rigl.update(1.0, False, SPARSITY, self._targets, (0,))
         _wait(self._written)
 
 
@@ -126,7 +136,9 @@ def compare(title, sides, rounds):
         "pass": weights.one_pass,
         "selection": weights.select,
         "update": weights.update,
+        "RigL update": weights.rigl,
     }
+    weights.rigl()
     size = sum(value.size for value in weights.values)
     with contextlib.ExitStack() as stack:
         theirs = None
@@ -147,6 +159,8 @@ def compare(title, sides, rounds):
     result = {"entries": size, "tensors": len(weights.values), "first_update_s": first}
     result |= {f"{name}_ms": median * 1e3 for name, median in medians.items()}
     result["update_passes"] = medians["update"] / medians["pass"]
+    result["rigl_over_update"] = medians["RigL update"] / medians["update"]
+    print(f"  RigL / magnitude {result['rigl_over_update']:6.1f}")
     if "TFMOT update" in medians:
         result["tfmot_over_ours"] = medians["TFMOT update"] / medians["update"]
         print(f"  TFMOT / ours  {result['tfmot_over_ours']:9.1f}")
