@@ -157,57 +157,49 @@ def _spread_blocks(blocks, block_shape, shape):
     return spread[..., :rows, :columns]
 
 
-def best(scores, among, numbers, *, signed=False, together=False):
-    """Returns masks of the highest scores of each tensor, within a subset of it.
+def best(ranks, among, numbers, *, together=False):
+    """Returns masks of the highest ranks of each tensor, within a subset of it.
 
     On a tie the entry with the lower index (C order) is picked, between tensors one of
     the earlier.
 
     Args:
-        scores: list of floating tensors.
+        ranks: list of floating tensors, from `rank` or `signed_rank`.
         among: list of boolean tensors of their shapes: the entries to pick from.
         numbers: integer tensor (tensors,), how many to pick of each; no more than there
             are. With `together`, of shape (1,).
-        signed: whether scores are compared with their sign. Defaults to `False`: by
-            their absolute value.
-        together: whether one ranking is made of all tensors, unsigned.
+        together: whether one ranking is made of all tensors, from `rank`.
 
     Returns:
         List of boolean tensors, and a boolean tensor (tensors,): whether all scores in
         the subset are finite.
     """
-    groups = (
-        [list(range(len(scores)))] if together else [[i] for i in range(len(scores))]
-    )
-    if signed:
-        ranks = [
-            _signed_rank(score, some, numbers[i])
-            for i, (score, some) in enumerate(zip(scores, among, strict=True))
-        ]
-    else:
-        ranks = [_rank(*pair) for pair in zip(scores, among, strict=True)]
-    sizes = [math.prod(score.shape) for score in scores]
+    groups = [[number] for number in range(len(ranks))]
+    if together:
+        groups = [list(range(len(ranks)))]
+    sizes = [math.prod(one.shape) for one in ranks]
     totals = [sum(sizes[i] for i in group) for group in groups]
     zeros = ops.convert_to_tensor(totals, "int32") - ops.cast(numbers, "int32")
     cuts = backend.find_cuts(ranks, zeros, groups)
     picked = [
-        _picked(rank, some, cut.key, cut.index)
-        for rank, some, cut in zip(ranks, among, cuts, strict=True)
+        _picked(one, some, cut.key, cut.index)
+        for one, some, cut in zip(ranks, among, cuts, strict=True)
     ]
     return picked, ops.stack([ops.convert_to_tensor(cut.finite) for cut in cuts])
 
 
-@backend.fused
-def _rank(score, among):
-    """A magnitude that orders `among` as |score| does, and is 0 elsewhere only."""
+def rank(score, among):
+    """Returns magnitudes that order `among` as |score| does, and are 0 elsewhere.
+
+    Elementwise, to be `backend.fused` with what makes the score.
+    """
     score = _wide(score)
-    rank = backend.from_bits(backend.bits(score) + 1, score.dtype)
-    return _zero_outside(rank, score, among)
+    ranked = backend.from_bits(backend.bits(score) + 1, score.dtype)
+    return _zero_outside(ranked, score, among)
 
 
-@backend.fused
-def _signed_rank(score, among, number):
-    """A magnitude by which `number` entries of `among` are the highest of `score`.
+def signed_rank(score, among, number):
+    """Returns magnitudes by which `number` entries of `among` have the highest scores.
 
     The integers that order magnitudes have no room for a sign. So if there are enough
     positive scores, the others rank below all of them; else the positive ones are
@@ -225,8 +217,8 @@ def _signed_rank(score, among, number):
     enough = ops.sum(ops.cast(positive, "int32")) >= number
     others = ops.where(enough, 1, ops.maximum(top - 2 - keys, 1))
     keys = ops.where(positive, ops.where(enough, keys + 1, top - 1), others)
-    rank = backend.from_bits(ops.cast(keys, backend.bits(score).dtype), score.dtype)
-    return _zero_outside(rank, score, among)
+    ranked = backend.from_bits(keys, score.dtype)
+    return _zero_outside(ranked, score, among)
 
 
 def _wide(score):
@@ -235,11 +227,17 @@ def _wide(score):
     return ops.cast(score, "float32") if narrow else score
 
 
-def _zero_outside(rank, score, among):
-    rank = ops.where(ops.isfinite(score), rank, float("nan"))
-    return ops.where(among, rank, ops.zeros((), rank.dtype))
+def _zero_outside(ranked, score, among):
+    ranked = ops.where(ops.isfinite(score), ranked, float("nan"))
+    return ops.where(among, ranked, ops.zeros((), ranked.dtype))
 
 
 @backend.fused
-def _picked(rank, among, key, index):
-    return among & stays(rank, key, index)
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 tensor."""
+    return ops.sum(ops.cast(mask, "int32"))
+
+
+@backend.fused
+def _picked(ranked, among, key, index):
+    return among & stays(ranked, key, index)

@@ -150,10 +150,11 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
             )
     number = int(ops.sum(ops.cast(active, "int32")))
     moved = counts.zeros(number, fraction)
-    kept, sound = choice.best([weights], [active], [number - moved])
-    grown, growing = choice.best(
-        [scores], [ops.logical_not(kept[0])], [moved], signed=True
-    )
+    ranks = choice.rank(weights, active)
+    kept, sound = choice.best([ranks], [active], [number - moved])
+    free = ops.logical_not(kept[0])
+    ranks = choice.signed_rank(scores, free, moved)
+    grown, growing = choice.best([ranks], [free], [moved])
     for flag, name in ((sound, "weights"), (growing, "growth_scores")):
         if not ops.convert_to_numpy(flag).all():
             raise ValueError(

@@ -124,26 +124,27 @@ class Regrowing:
         if "momentum" in method.needs:
             variables = [weight.variable for weight in weights]
             self._momenta = optimizer_slots.momenta(optimizer, variables)
-        drop, grow = backend.fused(self._drop), backend.fused(self._grow)
+        rank, mean = backend.fused(choice.rank), backend.fused(_mean_momentum)
+        drop, grow = backend.fused(self._drop_rank), backend.fused(self._grow_rank)
 
         def look(masks, momenta):
-            sizes = [ops.sum(ops.cast(mask, "int32")) for mask in masks]
-            means = [_mean_momentum(*pair) for pair in zip(masks, momenta, strict=True)]
+            sizes = [choice.count(mask) for mask in masks]
+            means = [mean(*pair) for pair in zip(masks, momenta, strict=True)]
             return ops.stack(sizes), ops.stack(means)
 
         def prune(values, masks, number):
-            return choice.best(values, masks, number, together=True)
+            ranks = [rank(*pair) for pair in zip(values, masks, strict=True)]
+            return choice.best(ranks, masks, number, together=True)
 
-        def exchange(connections, alive, numbers):
-            parts = list(zip(connections, alive, strict=True))
-            scores = [drop(*one[:1], mask, *one[1:]) for one, mask in parts]
-            stay, sound = choice.best(scores, alive, numbers[0])
-            scores = [
-                grow(*one[:1], mask, *one[1:])
-                for one, mask in zip(connections, stay, strict=True)
-            ]
+        def exchange(looked_at, alive, numbers):
+            ranks = [drop(*pair) for pair in zip(looked_at, alive, strict=True)]
+            stay, sound = choice.best(ranks, alive, numbers[0])
             free = [ops.logical_not(mask) for mask in stay]
-            come, growing = choice.best(scores, free, numbers[1], signed=True)
+            ranks = [
+                grow(*one, numbers[1][number])
+                for number, one in enumerate(zip(looked_at, stay, free, strict=True))
+            ]
+            come, growing = choice.best(ranks, free, numbers[1])
             new = [ops.logical_or(*pair) for pair in zip(stay, come, strict=True)]
             return new, sound & growing
 
@@ -151,15 +152,16 @@ class Regrowing:
         self._prune = backend.compiled(prune)
         self._exchange = backend.compiled(exchange)
 
-    def _drop(self, value, mask, scale, gradient, random):
-        view = self._connections(value, mask, scale, gradient, random)
-        return self.method.drop_score(view)
+    def _drop_rank(self, looked_at, mask):
+        score = self.method.drop_score(self._connections(looked_at, mask))
+        return choice.rank(score, mask)
 
-    def _grow(self, value, mask, scale, gradient, random):
-        view = self._connections(value, mask, scale, gradient, random)
-        return self.method.grow_score(view)
+    def _grow_rank(self, looked_at, mask, free, number):
+        score = self.method.grow_score(self._connections(looked_at, mask))
+        return choice.signed_rank(score, free, number)
 
-    def _connections(self, value, mask, scale, gradient, random):
+    def _connections(self, looked_at, mask):
+        value, scale, gradient, random = looked_at
         needs = self.method.needs
         return Connections(
             value,
@@ -209,17 +211,14 @@ class Regrowing:
         stay, come = self.method.budget(numbers, decayed, is_last)
         if not (decayed or pruned > 0 or (stay != active).any()):
             return False
-        connections = [
-            (value, *rest)
-            for value, rest in zip(values, self._looked_at(seed), strict=True)
-        ]
-        new, finite = self._exchange(connections, alive, _numbers([stay, come]))
+        looked_at = self._looked_at(seed)
+        new, finite = self._exchange(looked_at, alive, _numbers([stay, come]))
         self._check(finite)
         self._updates.lay(self._weights, new)
         return True
 
     def _looked_at(self, seed):
-        """Returns (loss scale, gradient, random numbers) for each weight."""
+        """Returns (value, loss scale, gradient, random numbers) of each weight."""
         needs = self.method.needs
         scale = ops.convert_to_tensor(1.0)
         if "gradient" in needs:
@@ -227,6 +226,7 @@ class Regrowing:
         nothing = ops.zeros(())
         return [
             (
+                weight.variable.value,
                 scale,
                 weight.gradient.value if "gradient" in needs else nothing,
                 draws.uniform(weight, seed) if "random" in needs else nothing,

@@ -231,9 +231,7 @@ class Updates:
     def _count(self, masks):
         if "count" not in self._compiled:
             self._compiled["count"] = backend.compiled(
-                lambda masks: ops.stack(
-                    [ops.sum(ops.cast(mask, "int32")) for mask in masks]
-                )
+                lambda masks: ops.stack([choice.count(mask) for mask in masks])
             )
         found = ops.convert_to_numpy(self._compiled["count"](masks))
         return int(found.astype("int64").sum())
