@@ -86,6 +86,11 @@ class Timeline:
         line += "s" if phase.epochs > 1 else ""
         if isinstance(phase, Sparse):
             line += f", sparsity {float(phase.sparsity):g}"
+            if phase.regrowth is not None:
+                methods = phase.regrowth
+                methods = methods.values() if isinstance(methods, dict) else [methods]
+                names = dict.fromkeys(type(method).__name__ for method in methods)
+                line += f", {' and '.join(names)}"
         if phase.lr_factor is not None:
             line += f", learning rate x {float(phase.lr_factor):g}"
         return line

@@ -37,6 +37,14 @@ def test_digits_dsd(tmp_path):
     assert accuracy_in(output) > 0.95
 
 
+def test_digits_dst(tmp_path):
+    output = output_of("digits_dst.py", tmp_path)
+    assert "DSD phase 1/1: Sparse, 15 epochs, sparsity 0.5, RigL" in output
+    assert "sparsity, every 5th epoch: [0.5, 0.5, 0.5]" in output
+    assert accuracy_in(output) > 0.93
+    assert len((tmp_path / "digits_dst.jsonl").read_text().splitlines()) == 17
+
+
 def test_by_hand(tmp_path):
     output = output_of("by_hand.py", tmp_path)
     assert "DSD phase 5/5: Redense" in output

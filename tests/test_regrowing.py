@@ -419,3 +419,14 @@ def test_granet_beside_blocks():
     ]
     fit(model, plan)
     assert [mask.mean() for mask in helpers.masks_of(model)] == [0.5, 0.5]
+
+
+def test_the_method_that_the_docs_write():
+    """The last block of code of the page works as it is pasted."""
+    text = (ROOT / "docs" / "dynamic_sparse_training.md").read_text()
+    block = text.split("```python\n")[-1].split("```")[0]
+    names: dict = {"__name__": "pasted"}
+    exec(block, names)
+    model = wrapped()
+    phases = dsd.phases.dst(2, names["Newcomers"](drop_fraction=0.2), update_every=4)
+    assert fit(model, phases)["churn"][0] > 0
