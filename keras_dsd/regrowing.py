@@ -1,9 +1,8 @@
 """Moving connections: one update of the masks of a sparse phase with regrowth.
 
-Asks the phase's methods which connections go and which come, finds them by ranking, and
-hands the new masks to `updates`. All weights of a method are ranked in one compiled
-call, and nothing is written before all scores are known to be finite. Knows pruned
-weights, methods and targets; knows no phase and no training loop.
+Asks the phase's methods which connections go and which come, and finds them by ranking,
+all weights of a method in one compiled call. `updates` writes the new masks. Knows
+pruned weights, methods and targets; knows no phase and no training loop.
 """
 
 import collections
@@ -14,15 +13,15 @@ from keras import ops
 
 from keras_dsd import backend, choice, counts, draws, optimizer_slots
 from keras_dsd.regrowth import Connections, Counts, GraNet
+from keras_dsd.updates import refuse
 
 
-def for_phase(targets, weights, updates, optimizer):
+def for_phase(targets, weights, optimizer):
     """Returns the `Regrowing`s of a phase, one for all weights that move alike.
 
     Args:
         targets: the phase's `Targets`.
         weights: list of `PrunedWeight`, all.
-        updates: as for `Regrowing`.
         optimizer: as for `Regrowing`.
     """
     alike = collections.defaultdict(list)
@@ -32,9 +31,7 @@ def for_phase(targets, weights, updates, optimizer):
             prunes = isinstance(method, GraNet) and targets.follows[number]
             alike[method, prunes].append(number)
     return [
-        Regrowing(
-            method, numbers, [weights[n] for n in numbers], prunes, updates, optimizer
-        )
+        Regrowing(method, numbers, [weights[n] for n in numbers], prunes, optimizer)
         for (method, prunes), numbers in alike.items()
     ]
 
@@ -109,16 +106,14 @@ class Regrowing:
         numbers: their places among all weights of the phase.
         weights: list of `PrunedWeight`.
         prunes: whether they are pruned together first, to the phase's sparsity.
-        updates: the `Updates` that write masks, weights and slots.
         optimizer: the built optimizer.
     """
 
-    def __init__(self, method, numbers, weights, prunes, updates, optimizer):
+    def __init__(self, method, numbers, weights, prunes, optimizer):
         self.method = method
+        self.weights = weights
         self._numbers = numbers
         self._prunes = prunes
-        self._weights = weights
-        self._updates = updates
         self._optimizer = optimizer
         self._momenta: list = [[] for _ in weights]
         if "momentum" in method.needs:
@@ -170,8 +165,8 @@ class Regrowing:
             random if "random" in needs else None,
         )
 
-    def update(self, decayed, is_last, sparsity, targets, seed):
-        """Moves the connections that are due.
+    def choose(self, decayed, is_last, sparsity, targets, seed):
+        """Chooses the connections that are due to move; writes nothing.
 
         Args:
             decayed: what is left of the drop fraction, from 1 to 0.
@@ -181,16 +176,16 @@ class Regrowing:
             seed: tuple of what random draws depend on, besides the weight's origin.
 
         Returns:
-            Whether masks were moved.
+            List of new masks, or `None` if nothing is due.
 
         Raises:
-            ValueError: a weight or a score is not finite; then nothing has changed.
+            ValueError: a weight or a score is not finite.
         """
-        alive = [weight.mask.value for weight in self._weights]
-        values = [weight.variable.value for weight in self._weights]
+        alive = [weight.mask.value for weight in self.weights]
+        values = [weight.variable.value for weight in self.weights]
         active, momentum = self._look(alive, self._momenta_now())
         active = ops.convert_to_numpy(active).astype(int)
-        size = np.array([weight.size for weight in self._weights])
+        size = np.array([weight.size for weight in self.weights])
         pruned = 0
         if self._prunes:
             left = int(size.sum()) - counts.zeros(int(size.sum()), sparsity)
@@ -210,18 +205,18 @@ class Regrowing:
         numbers = Counts(size, active, np.array(wanted), mean)
         stay, come = self.method.budget(numbers, decayed, is_last)
         if not (decayed or pruned > 0 or (stay != active).any()):
-            return False
+            return None
         looked_at = self._looked_at(seed)
         new, finite = self._exchange(looked_at, alive, _numbers([stay, come]))
         self._check(finite)
-        self._updates.lay(self._weights, new)
-        return True
+        return new
 
     def _looked_at(self, seed):
         """Returns (value, loss scale, gradient, random numbers) of each weight."""
         needs = self.method.needs
         scale = ops.convert_to_tensor(1.0)
         if "gradient" in needs:
+            # That of the last batch, unless it has just been changed: a factor for all.
             scale = self._optimizer.scale_loss(scale)
         nothing = ops.zeros(())
         return [
@@ -231,7 +226,7 @@ class Regrowing:
                 weight.gradient.value if "gradient" in needs else nothing,
                 draws.uniform(weight, seed) if "random" in needs else nothing,
             )
-            for weight in self._weights
+            for weight in self.weights
         ]
 
     def _momenta_now(self):
@@ -240,8 +235,8 @@ class Regrowing:
     def _check(self, finite):
         flags = ops.convert_to_numpy(finite)
         if not flags.all():
-            weight = self._weights[int(flags.argmin())]
-            self._updates.refuse(weight)
+            weight = self.weights[int(flags.argmin())]
+            refuse(weight)
 
 
 def _numbers(values):

@@ -108,7 +108,7 @@ class Run:
         self._regrowings = []
         if isinstance(phase, Sparse):
             self._regrowings = regrowing.for_phase(
-                self._targets[index], self._weights, self._updates, self._optimizer
+                self._targets[index], self._weights, self._optimizer
             )
             self._schedule = phase.schedule_over(
                 self._timeline.sparsity_before(index), self._steps_for(phase)
@@ -181,19 +181,26 @@ class Run:
         every = self._phase.update_every or 1
         length = self.length(self._phase)
         index = self._position.phase
-        fraction = None
+        weights: list = []
+        masks: list = []
+        fractions = []
         for moving in self._regrowings:
             decayed = moving.method.decayed(time, length) if time < length else 0.0
-            moved = moving.update(
+            new = moving.choose(
                 decayed,
                 time + every >= length,
                 sparsity,
                 self._targets[index],
                 (self._seed, index, time),
             )
-            if moved:
-                fraction = max(fraction or 0.0, moving.method.drop_fraction * decayed)
-        return fraction
+            if new is not None:
+                weights += moving.weights
+                masks += new
+                fractions.append(moving.method.drop_fraction * decayed)
+        if not fractions:
+            return None
+        self._updates.lay(weights, masks)
+        return max(fractions)
 
     def length(self, phase):
         """Returns how long a phase is, in the unit of its `update_every`."""

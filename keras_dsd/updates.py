@@ -67,7 +67,7 @@ class Updates:
         decisions = decide(scores, ops.convert_to_tensor(zeros))
         for weight, decision in zip(self._weights, decisions, strict=True):
             if not bool(decision.finite):
-                self.refuse(weight)
+                refuse(weight)
         if seed is not None:
             kinds = zip(scores, targets.patterns, decisions, strict=True)
             self.lay(self._weights, [choice.mask(*one) for one in kinds])
@@ -79,7 +79,7 @@ class Updates:
         """Returns random scores, in place of weights that are known to be finite."""
         for weight, value in zip(self._weights, values, strict=True):
             if not bool(ops.all(ops.isfinite(value))):
-                self.refuse(weight)
+                refuse(weight)
         return [draws.uniform(weight, seed) for weight in self._weights]
 
     def lay(self, weights, new):
@@ -97,22 +97,6 @@ class Updates:
         masks = dict(zip(numbers, new, strict=True))
         for alike, run in self._compiled[numbers]:
             run([(masks[number],) for number in alike])
-
-    @staticmethod
-    def refuse(weight):
-        """Raises the error for a weight at which an update can't be made."""
-        values = ops.convert_to_numpy(weight.variable).astype("float32")
-        bad = values[~np.isfinite(values)]
-        if not bad.size:
-            raise ValueError(
-                "A score by which connections are dropped or grown is not finite. "
-                f"Received: scores of {weight.path}"
-            )
-        raise ValueError(
-            "A weight is not finite at a mask update: training has diverged, and there "
-            f"are no magnitudes to compare. Received: {weight.path} with {bad.size} "
-            f"such values, the first {bad[0]}"
-        )
 
     def _compile(self, weight_patterns, shared):
         def decide(weights, zeros):
@@ -235,3 +219,19 @@ class Updates:
             )
         found = ops.convert_to_numpy(self._compiled["count"](masks))
         return int(found.astype("int64").sum())
+
+
+def refuse(weight):
+    """Raises the error for a weight at which an update can't be made."""
+    values = ops.convert_to_numpy(weight.variable).astype("float32")
+    bad = values[~np.isfinite(values)]
+    if not bad.size:
+        raise ValueError(
+            "A score by which connections are dropped or grown is not finite. "
+            f"Received: scores of {weight.path}"
+        )
+    raise ValueError(
+        "A weight is not finite at a mask update: training has diverged, and there "
+        f"are no magnitudes to compare. Received: {weight.path} with {bad.size} "
+        f"such values, the first {bad[0]}"
+    )

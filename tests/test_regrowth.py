@@ -14,6 +14,7 @@ from keras import ops
 
 import keras_dsd as dsd
 from keras_dsd import phases, regrowth
+from keras_dsd.regrowth import lookup, methods
 from tests import helpers, reference_vectors
 
 SHARES = st.floats(0.001, 1)
@@ -200,7 +201,7 @@ def test_snfs_gives_more_where_momentum_is_larger(active, momentum, expected):
 def test_spreading_ends_and_fits(layers, part):
     shares, room = map(np.array, zip(*layers, strict=True))
     total = int(part * room.sum())
-    given_ = regrowth._spread(total, shares, room)
+    given_ = methods._spread(total, shares, room)
     assert given_.sum() == total
     assert (given_ >= 0).all() and (given_ <= room).all()
 
@@ -211,7 +212,7 @@ def test_spreading_ends_and_fits(layers, part):
 )
 def test_spreading_keeps_the_order(shares, total):
     """Where there is room for all, and within one of the exact proportion."""
-    given_ = regrowth._spread(total, shares, np.full(len(shares), 10**5))
+    given_ = methods._spread(total, shares, np.full(len(shares), 10**5))
     ranked = given_[np.argsort(shares)].tolist()
     assert ranked == sorted(ranked)
     if sum(shares):
@@ -266,7 +267,7 @@ def test_needs(method, needs):
 # Names, dicts, files
 
 
-@pytest.mark.parametrize(("name", "kind"), regrowth.BY_NAME.items())
+@pytest.mark.parametrize(("name", "kind"), lookup.BY_NAME.items())
 def test_a_name_is_its_class_in_lower_case(name, kind):
     assert regrowth.get(name) == kind() and type(regrowth.get(name)) is kind
     assert name == kind.__name__.lower()

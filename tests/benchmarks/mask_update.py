@@ -48,9 +48,7 @@ class Pruned:
         phase = phases.Sparse(epochs=1, sparsity=SPARSITY, regrowth="rigl")
         self._targets = Targets(phase, weights)
         self._updates = Updates(weights, optimizer)
-        (self._rigl,) = regrowing.for_phase(
-            self._targets, weights, self._updates, optimizer
-        )
+        (self._rigl,) = regrowing.for_phase(self._targets, weights, optimizer)
         for weight in weights:
             weight.gradient.assign(rng.standard_normal(weight.shape, dtype="float32"))
         self._written = [*self.variables, *optimizer.variables]
@@ -80,7 +78,8 @@ class Pruned:
         _wait(self._written)
 
     def rigl(self):
-        self._rigl.update(1.0, False, SPARSITY, self._targets, (0,))
+        new = self._rigl.choose(1.0, False, SPARSITY, self._targets, (0,))
+        self._updates.lay(self._rigl.weights, new)
         _wait(self._written)
 
 

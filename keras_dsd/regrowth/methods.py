@@ -1,150 +1,19 @@
-"""Regrowth: which connections go and which come while a model trains sparse.
+"""The published methods of regrowth, each a drop score, a growth score and a budget.
 
-A method is a drop score, a growth score and how much moves when. It says so of one
-weight tensor at a time; `regrowing` asks it and moves the connections. Knows scores and
-counts; knows no model, no optimizer and no phase.
+Knows scores and counts; knows no model, no optimizer and no phase.
 """
 
-import abc
 import dataclasses
-import math
-import re
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from keras import ops
 
 from keras_dsd import _checks, counts, schedules
 from keras_dsd._config import Config, serializable
+from keras_dsd.regrowth.base import Regrowth, shares_of
 
 GROWTHS = ("gradient", "random")
-
-_DECAYS = {  # what is left of the drop fraction after the share p of its time
-    "constant": lambda p: 1.0,
-    "cosine": lambda p: (1 + math.cos(math.pi * p)) / 2,
-    "linear": lambda p: 1 - p,
-}
-
-
-class Connections(NamedTuple):
-    """What a score may look at: tensors of the shape of one weight.
-
-    Attributes:
-        value: the weight; 0 where it is not active.
-        mask: boolean, which weights are active.
-        gradient: of the loss at the masked weights, for all of them, in the last batch;
-            `None` unless the method `needs` "gradient".
-        random: uniform in [0, 1); `None` unless the method `needs` "random".
-    """
-
-    value: Any
-    mask: Any
-    gradient: Any = None
-    random: Any = None
-
-
-class Counts(NamedTuple):
-    """What a budget may look at: NumPy arrays of one number per weight tensor.
-
-    Attributes:
-        size: how many weights.
-        active: how many are active.
-        target: how many should be, as the phase's sparsity says.
-        momentum: mean size of the optimizer's momentum over the active weights, or
-            `None` unless the method `needs` "momentum".
-    """
-
-    size: np.ndarray
-    active: np.ndarray
-    target: np.ndarray
-    momentum: np.ndarray | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Regrowth(Config, abc.ABC):
-    """A method of dynamic sparse training; subclass it for one of your own.
-
-    A subclass is a frozen dataclass with a `grow_score`, and `needs` if that looks at
-    gradients or random numbers. Register it with
-    `keras.saving.register_keras_serializable` if phases are to be saved.
-
-    Args:
-        drop_fraction: share of the active weights, in (0, 1], that an update at the
-            phase's start drops. Defaults to 0.3.
-        decay: how that share falls with time: `"cosine"`, `"linear"` (both to 0) or
-            `"constant"`. Defaults to `"cosine"`.
-        stop: when connections come to rest, as a share of the phase in (0, 1]. Defaults
-            to 0.75.
-
-    Raises:
-        TypeError, ValueError: an argument is not as said.
-
-    Example:
-
-    >>> import dataclasses
-    >>> from keras_dsd import regrowth
-    >>> @dataclasses.dataclass(frozen=True)
-    ... class SameSign(regrowth.Regrowth):
-    ...     needs = ("gradient",)
-    ...
-    ...     def grow_score(self, connections):
-    ...         return -connections.gradient
-    >>> SameSign(drop_fraction=0.2).decayed(0, length=1000)
-    1.0
-    """
-
-    drop_fraction: float = 0.3
-    _: dataclasses.KW_ONLY
-    decay: str = "cosine"
-    stop: float = 0.75
-
-    needs: ClassVar[tuple] = ()
-
-    def __post_init__(self):
-        _checks.known(self.decay, "decay", _DECAYS)
-        self._check(_checks.share, "drop_fraction", "stop")
-
-    def _check(self, check, *names):
-        """Checks some numbers; keeps them as the decimals that were written."""
-        for name in names:
-            value = check(getattr(self, name), name)
-            object.__setattr__(self, name, float(counts.as_fraction(value)))
-
-    def decayed(self, t, length):
-        """Returns what is left of the drop fraction at time `t`, from 1.0 to 0.0.
-
-        Args:
-            t: time since the phase began.
-            length: of the phase, in the same unit.
-        """
-        end = self.stop * length
-        return 0.0 if t > end else _DECAYS[self.decay](t / end)
-
-    def drop_score(self, connections):
-        """Returns a tensor; active weights with the smallest magnitudes of it go."""
-        return connections.value
-
-    @abc.abstractmethod
-    def grow_score(self, connections):
-        """Returns a tensor; weights with its highest values come."""
-
-    def budget(self, numbers, decayed, is_last):
-        """Returns how many weights of each tensor stay, and how many then come.
-
-        Args:
-            numbers: `Counts`.
-            decayed: what is left of the drop fraction.
-            is_last: whether no other update follows in the phase.
-
-        Returns:
-            Two integer arrays, one number per tensor.
-        """
-        moved = _shares(numbers.active, self.drop_fraction * decayed)
-        return numbers.active - moved, moved
-
-
-def _shares(numbers, fraction):
-    return np.array([counts.zeros(int(number), fraction) for number in numbers], int)
 
 
 @serializable
@@ -294,7 +163,7 @@ class MEST(_RandomOrGradient):
             [int(counts.as_fraction(room) * int(n)) for n in numbers.target], int
         )
         most = np.minimum(most, numbers.size)
-        stay = most - _shares(numbers.target, self.drop_fraction * decayed)
+        stay = most - shares_of(numbers.target, self.drop_fraction * decayed)
         stay = np.clip(stay, 0, numbers.active)
         return stay, most - stay
 
@@ -397,82 +266,3 @@ def _spread(total, shares, room):
         more[order[is_open[order]][:rest]] += 1
         given = np.minimum(given + more, room)
     return given
-
-
-BY_NAME = {
-    "granet": GraNet,
-    "mest": MEST,
-    "rigl": RigL,
-    "set": SET,
-    "snfs": SNFS,
-    "static": Static,
-}
-
-
-def get(value):
-    """Returns the method that is meant, or a dict of them.
-
-    Args:
-        value: a method, a name such as `"rigl"`, or a dict {regular expression
-            searched in a weight's path: method or name}, of which the first that
-            matches counts; other weights are static.
-
-    Raises:
-        TypeError: something else.
-        ValueError: an unknown name, an empty dict, or a dict with GraNet, which prunes
-            all layers together.
-
-    >>> from keras_dsd import regrowth
-    >>> regrowth.get("set")
-    SET(drop_fraction=0.3, decay='constant', stop=1.0)
-    """
-    if isinstance(value, (Regrowth, Static)):
-        return value
-    if isinstance(value, dict):
-        return _get_all(value)
-    if not isinstance(value, str):
-        raise TypeError(
-            "`regrowth` must be a method, its name, or a dict of them by regular "
-            f"expression. Known: {sorted(BY_NAME)}. Received: regrowth={value!r}"
-        )
-    return _checks.known(value, "regrowth", BY_NAME)()
-
-
-def _get_all(methods):
-    if not methods:
-        raise ValueError(f"`regrowth` is empty. Received: regrowth={methods!r}")
-    for expression in methods:
-        try:
-            re.compile(expression + "")  # bytes would compile too
-        except (TypeError, re.error) as error:
-            raise ValueError(
-                f"`regrowth` must hold regular expressions ({error}). "
-                f"Received: regrowth={methods!r}"
-            ) from error
-    found = {key: get(value) for key, value in methods.items()}
-    if any(isinstance(value, (dict, GraNet)) for value in found.values()):
-        raise ValueError(
-            "A dict of methods holds no other dict, and no GraNet, which prunes all "
-            f"layers together. Received: regrowth={methods!r}"
-        )
-    return found
-
-
-def check(value, paths):
-    """Raises a ValueError if a regular expression of a dict matches none of `paths`."""
-    for expression in value if isinstance(value, dict) else ():
-        if not any(re.search(expression, path) for path in paths):
-            raise ValueError(
-                f"`regrowth` holds {expression!r}, which matches no weight that can be "
-                f"pruned: {paths}. Received: regrowth={value!r}"
-            )
-
-
-def choose(value, path):
-    """Returns the method for the weight at `path`, given what `get` returned."""
-    if not isinstance(value, dict):
-        return value
-    for expression, method in value.items():
-        if re.search(expression, path):
-            return method
-    return Static()

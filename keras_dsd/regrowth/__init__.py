@@ -1,0 +1,24 @@
+"""Regrowth: which connections go and which come while a model trains sparse.
+
+A method says so of one weight tensor at a time; `keras_dsd.regrowing` asks it and moves
+the connections.
+"""
+
+from keras_dsd.regrowth.base import Connections, Counts, Regrowth
+from keras_dsd.regrowth.lookup import check, choose, get
+from keras_dsd.regrowth.methods import MEST, SET, SNFS, GraNet, RigL, Static
+
+__all__ = [
+    "MEST",
+    "SET",
+    "SNFS",
+    "Connections",
+    "Counts",
+    "GraNet",
+    "Regrowth",
+    "RigL",
+    "Static",
+    "check",
+    "choose",
+    "get",
+]

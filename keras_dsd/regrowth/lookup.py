@@ -1,0 +1,88 @@
+"""Which method is meant: by name, by instance, or by the path of a weight.
+
+Knows the methods; knows no model and no phase.
+"""
+
+import re
+
+from keras_dsd import _checks
+from keras_dsd.regrowth.base import Regrowth
+from keras_dsd.regrowth.methods import MEST, SET, SNFS, GraNet, RigL, Static
+
+BY_NAME = {
+    "granet": GraNet,
+    "mest": MEST,
+    "rigl": RigL,
+    "set": SET,
+    "snfs": SNFS,
+    "static": Static,
+}
+
+
+def get(value):
+    """Returns the method that is meant, or a dict of them.
+
+    Args:
+        value: a method, a name such as `"rigl"`, or a dict {regular expression
+            searched in a weight's path: method or name}, of which the first that
+            matches counts; other weights are static.
+
+    Raises:
+        TypeError: something else.
+        ValueError: an unknown name, an empty dict, or a dict with GraNet, which prunes
+            all layers together.
+
+    >>> from keras_dsd import regrowth
+    >>> regrowth.get("set")
+    SET(drop_fraction=0.3, decay='constant', stop=1.0)
+    """
+    if isinstance(value, (Regrowth, Static)):
+        return value
+    if isinstance(value, dict):
+        return _get_all(value)
+    if not isinstance(value, str):
+        raise TypeError(
+            "`regrowth` must be a method, its name, or a dict of them by regular "
+            f"expression. Known: {sorted(BY_NAME)}. Received: regrowth={value!r}"
+        )
+    return _checks.known(value, "regrowth", BY_NAME)()
+
+
+def _get_all(methods):
+    if not methods:
+        raise ValueError(f"`regrowth` is empty. Received: regrowth={methods!r}")
+    for expression in methods:
+        try:
+            re.compile(expression + "")  # bytes would compile too
+        except (TypeError, re.error) as error:
+            raise ValueError(
+                f"`regrowth` must hold regular expressions ({error}). "
+                f"Received: regrowth={methods!r}"
+            ) from error
+    found = {key: get(value) for key, value in methods.items()}
+    if any(isinstance(value, (dict, GraNet)) for value in found.values()):
+        raise ValueError(
+            "A dict of methods holds no other dict, and no GraNet, which prunes all "
+            f"layers together. Received: regrowth={methods!r}"
+        )
+    return found
+
+
+def check(value, paths):
+    """Raises a ValueError if a regular expression of a dict matches none of `paths`."""
+    for expression in value if isinstance(value, dict) else ():
+        if not any(re.search(expression, path) for path in paths):
+            raise ValueError(
+                f"`regrowth` holds {expression!r}, which matches no weight that can be "
+                f"pruned: {paths}. Received: regrowth={value!r}"
+            )
+
+
+def choose(value, path):
+    """Returns the method for the weight at `path`, given what `get` returned."""
+    if not isinstance(value, dict):
+        return value
+    for expression, method in value.items():
+        if re.search(expression, path):
+            return method
+    return Static()
