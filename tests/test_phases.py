@@ -9,6 +9,7 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd import distributions, patterns, phases, regrowth, schedules
+from keras_dsd.regrowth import lookup
 from tests import helpers
 
 EXAMPLES = [
@@ -187,7 +188,7 @@ def test_fingerprints_tell_phases_apart_and_nothing_else():
     assert one.fingerprint == other.fingerprint
 
 
-@pytest.mark.parametrize(("name", "kind"), regrowth.BY_NAME.items())
+@pytest.mark.parametrize(("name", "kind"), lookup.BY_NAME.items())
 def test_a_name_becomes_its_method(name, kind):
     phase = phases.Sparse(3, sparsity=0.5, regrowth=name, update_every=7)
     assert phase.regrowth == kind()

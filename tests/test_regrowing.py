@@ -12,7 +12,7 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd import audit, regrowth, wrapping
-from tests import helpers
+from tests import helpers, zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -430,3 +430,35 @@ def test_the_method_that_the_docs_write():
     model = wrapped()
     phases = dsd.phases.dst(2, names["Newcomers"](drop_fraction=0.2), update_every=4)
     assert fit(model, phases)["churn"][0] > 0
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_every_kind_of_model(name):
+    """Gradients of every weight arrive, numbers stay, and the model comes back."""
+    model, x = zoo.MODELS[name]()
+    paths = [weight.path for weight in model.weights]
+    dsd.make_prunable(model, track_gradients=True)
+    model.compile("adam", "mse")
+    y = np.ones(model.predict(x, verbose=0).shape, "float32")
+    plan = [
+        dsd.phases.Dense(1),
+        dsd.phases.Sparse(4, sparsity=0.5, regrowth=regrowth.RigL(0.5, stop=1.0)),
+    ]
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(helpers.masks_of(model))
+    )
+    callbacks = [dsd.DSDCallback(plan, verbose=0), look]
+    model.fit(x, y, epochs=5, callbacks=callbacks, verbose=0)
+    weights = wrapping.pruned_weights(model)
+    for weight, first, last in zip(weights, seen[1], seen[-1], strict=True):
+        gradient = helpers.values([weight.gradient])[0]
+        assert np.isfinite(gradient).all()
+        assert gradient[~last].any(), weight.path
+        assert first.sum() == last.sum() == first.size - first.size // 2
+        value = helpers.values([weight.variable])[0]
+        assert not value[~last].any()
+    assert any(
+        not np.array_equal(*pair) for pair in zip(seen[1], seen[-1], strict=True)
+    )
+    assert [weight.path for weight in dsd.strip(model).weights] == paths
