@@ -31,7 +31,7 @@ def masked_read(weight, mask):
 
     def grad(*args, upstream=None):
         upstream = args[0] if upstream is None else upstream
-        return _masked(upstream, mask), None
+        return backend.masked(upstream, mask), None
 
     return weight, grad
 
@@ -56,7 +56,7 @@ def tracked_read(weight, mask, gradient, decay):
             tracked = upstream
             if decay:  # replicas' gradients are summed, so each brings its share
                 tracked = upstream + gradient * (decay / backend.replicas())
-            return _masked(upstream, mask), None, tracked
+            return backend.masked(upstream, mask), None, tracked
 
         return weight, grad
 
@@ -76,10 +76,6 @@ def untracked_read(weight, gradient):
         return upstream, ops.zeros_like(upstream)
 
     return weight, grad
-
-
-def _masked(value, mask):
-    return ops.where(mask, value, ops.zeros((), dtype=value.dtype))
 
 
 @dataclasses.dataclass(eq=False)
@@ -232,8 +228,10 @@ class KeepZeros(keras.constraints.Constraint):
         value = weight if self.constraint is None else self.constraint(weight)
         mask = self._mask_now()
         if self.average is not None:
-            self.average.assign(_masked(ops.convert_to_tensor(self.average), mask))
-        return _masked(ops.convert_to_tensor(value), mask)
+            self.average.assign(
+                backend.masked(ops.convert_to_tensor(self.average), mask)
+            )
+        return backend.masked(ops.convert_to_tensor(value), mask)
 
 
 class MaskedRegularizer(keras.regularizers.Regularizer):

@@ -1,6 +1,38 @@
 """The one backend that runs: all that differs between TensorFlow, JAX and PyTorch.
 
 Nothing else in the package imports any of the three, and this imports one of them only.
+Each has the same functions:
+
+bits(x)
+    |x| as integers that sort like it: int64 for float64, else int32.
+from_bits(keys, dtype)
+    The floats whose `bits` are `keys`.
+fused(function)
+    `function`, of tensors only, as one program where the backend can.
+compiled(function)
+    `function`, pure, of nested structures of tensors and numbers, compiled where that
+    helps; what in it needs XLA compiles itself.
+compiled_update_each(function, units)
+    Returns `run(args)`, which gives variables their new values. `function(values,
+    *args) -> (new values, aux)` is pure; `values` are those of one unit's variables.
+    `units` is a list of lists of Keras variables, no variable twice. `run` takes a list
+    with one tuple of arguments per unit and returns the list of what `aux` was. Units
+    whose shapes and dtypes agree share a program.
+find_cuts(scores, zeros, groups)
+    Where the smallest |entries| of each tensor of `scores` end: a list of `tables.Cut`.
+    `zeros` (groups,) says how many entries each group loses; `groups` is a list of
+    lists of indices into `scores`, ranked together and, on a tie, in this order; each
+    index once.
+gradients_wanted()
+    Whether a call may be differentiated; True where nobody can tell.
+is_traced(x)
+    Whether `x` stands for a value that a trace will have later.
+masked(value, mask)
+    `value`, exactly 0 where `mask` is False.
+new_train_function(model)
+    A training step of `model` that will be traced anew.
+replicas()
+    How many replicas sum their gradients in a step.
 """
 
 import keras
@@ -15,6 +47,7 @@ if keras.backend.backend() == "tensorflow":
         fused,
         gradients_wanted,
         is_traced,
+        masked,
         new_train_function,
         replicas,
     )
@@ -28,6 +61,7 @@ elif keras.backend.backend() == "jax":
         fused,
         gradients_wanted,
         is_traced,
+        masked,
         new_train_function,
         replicas,
     )
@@ -41,6 +75,7 @@ elif keras.backend.backend() == "torch":
         fused,
         gradients_wanted,
         is_traced,
+        masked,
         new_train_function,
         replicas,
     )
@@ -59,6 +94,7 @@ __all__ = [
     "fused",
     "gradients_wanted",
     "is_traced",
+    "masked",
     "new_train_function",
     "replicas",
 ]

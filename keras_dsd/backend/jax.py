@@ -18,6 +18,11 @@ def replicas():
     return 1
 
 
+def masked(value, mask):
+    """Returns `value`, exactly 0 where `mask` is False."""
+    return jnp.where(mask, value, jnp.zeros((), value.dtype))
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew.
 
@@ -35,19 +40,9 @@ def new_train_function(model):
 
 
 def compiled_update_each(function, units):
-    """Returns `run(args)`, which gives every unit's variables their new values.
+    """See `backend`.
 
-    `function` becomes one program for all units whose shapes and dtypes agree. The
-    variables' arrays are donated: two variables must not share one.
-
-    Args:
-        function: `function(values, *args) -> (new values, aux)`, pure; `values` are
-            the arrays of a unit's variables.
-        units: list of lists of Keras variables, no variable twice.
-
-    Returns:
-        A function of a list with one tuple of arguments (arrays, numbers or nested
-        structures of them) per unit; it returns the list of what `aux` was.
+    The variables' arrays are donated: two variables must not share one.
     """
     one_unit = jax.jit(function, donate_argnums=0)
 
@@ -91,17 +86,10 @@ def fused(function):
 
 
 def find_cuts(scores, zeros, groups):
-    """Returns, for each tensor of `scores`, where its smallest |entries| end.
+    """See `backend`.
 
-    Args:
-        scores: list of floating arrays.
-        zeros: integer array or list (groups,): how many entries each group loses.
-        groups: list of lists of indices into `scores`, ranked together and, on a tie,
-            in this order; each index once.
-
-    Returns:
-        A list of `tables.Cut`, one per array; of NumPy numbers, unless under a trace,
-        because hundreds of arrays of one number each are slow to hand around.
+    The cuts are of NumPy numbers, unless under a trace, because hundreds of arrays of
+    one number each are slow to hand around.
     """
     scores, zeros = list(map(jnp.asarray, scores)), jnp.asarray(zeros, "int32")
 

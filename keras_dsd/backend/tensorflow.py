@@ -17,6 +17,11 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def masked(value, mask):
+    """Returns `value`, exactly 0 where `mask` is False."""
+    return tf.where(mask, value, tf.zeros((), value.dtype))
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew."""
     model.make_train_function(force=True)
@@ -24,20 +29,7 @@ def new_train_function(model):
 
 
 def compiled_update_each(function, units):
-    """Returns `run(args)`, which gives every unit's variables their new values.
-
-    `function` becomes one XLA program for all units whose shapes and dtypes agree,
-    called from one graph that reads and assigns.
-
-    Args:
-        function: `function(values, *args) -> (new values, aux)`, pure; `values` are
-            the tensors of a unit's variables.
-        units: list of lists of Keras variables, no variable twice.
-
-    Returns:
-        A function of a list with one tuple of arguments (tensors, numbers or nested
-        structures of them) per unit; it returns the list of what `aux` was.
-    """
+    """See `backend`: a program for each shape, called from one graph that assigns."""
     one_unit = tf.function(function, autograph=False, jit_compile=True)
 
     @tf.function(autograph=False)
@@ -81,19 +73,10 @@ def fused(function):
 
 
 def find_cuts(scores, zeros, groups):
-    """Returns, for each tensor of `scores`, where its smallest |entries| end.
+    """See `backend`. The tables are put together in the plain graph.
 
-    The tables are put together in the plain graph and each is searched by one XLA
-    program, so that hundreds of small tensors are traced and compiled as one.
-
-    Args:
-        scores: list of floating tensors.
-        zeros: integer tensor or list (groups,): how many entries each group loses.
-        groups: list of lists of indices into `scores`, ranked together and, on a tie,
-            in this order; each index once.
-
-    Returns:
-        A list of `tables.Cut`, one per tensor.
+    Each is searched by one XLA program, so that hundreds of small tensors are traced
+    and compiled as one.
     """
     scores, zeros = list(map(tf.convert_to_tensor, scores)), tf.cast(zeros, tf.int32)
 
@@ -111,12 +94,7 @@ def _cut(table, lost, layout):
 
 
 def compiled(function):
-    """Returns `function` traced once for all tensors of the same shapes.
-
-    Args:
-        function: pure, of nested structures of tensors and numbers. What in it needs
-            XLA compiles itself.
-    """
+    """See `backend`: traced once for all tensors of the same shapes."""
     traced = tf.function(function, autograph=False)
     return lambda *args: traced(*_as_tensors(args))
 

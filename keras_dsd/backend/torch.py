@@ -19,6 +19,21 @@ def replicas():
     return 1
 
 
+def masked(value, mask):
+    """Returns `value`, exactly 0 where `mask` is False.
+
+    On a CPU by its bits: choosing by a boolean takes PyTorch some three times as long.
+    Bits have no gradient, so not where one is wanted, of a gradient say.
+    """
+    differentiated = torch.is_grad_enabled() and value.requires_grad
+    if differentiated or value.device.type != "cpu":
+        return torch.where(mask, value, torch.zeros((), dtype=value.dtype))
+    sizes = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    integer = sizes[value.element_size()]
+    ones = mask.to(integer).neg_()  # all bits, or none
+    return (value.view(integer) & ones).view(value.dtype)
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew, if it is traced."""
     model.make_train_function(force=True)
@@ -26,17 +41,7 @@ def new_train_function(model):
 
 
 def compiled_update_each(function, units):
-    """Returns `run(args)`, which gives every unit's variables their new values.
-
-    Args:
-        function: `function(values, *args) -> (new values, aux)`, pure; `values` are
-            the tensors of a unit's variables.
-        units: list of lists of Keras variables, no variable twice.
-
-    Returns:
-        A function of a list with one tuple of arguments (tensors, numbers or nested
-        structures of them) per unit; it returns the list of what `aux` was.
-    """
+    """See `backend`: op by op, without gradients."""
 
     @torch.no_grad()
     def run(args):
@@ -82,18 +87,9 @@ def fused(function):
 
 
 def find_cuts(scores, zeros, groups):
-    """Returns, for each tensor of `scores`, where its smallest |entries| end.
+    """See `backend`.
 
     Shapes may depend on data here, so a bracket from a sample is gathered at once.
-
-    Args:
-        scores: list of floating tensors.
-        zeros: integer tensor or list (groups,): how many entries each group loses.
-        groups: list of lists of indices into `scores`, ranked together and, on a tie,
-            in this order; each index once.
-
-    Returns:
-        A list of `tables.Cut`, one per tensor.
     """
     cuts = [None] * len(scores)
     for group, lost in zip(groups, zeros, strict=True):

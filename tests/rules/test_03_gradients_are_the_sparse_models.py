@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
+from keras_dsd import backend
+from keras_dsd.masked_read import masked_read
 from tests import helpers
 
 
@@ -53,3 +55,32 @@ def start_trainables(start, plain):
     floats = [w for w in start if w.dtype == np.float32]
     assert [w.shape for w in floats] == shapes
     return floats
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_laying_a_mask(dtype):
+    """Zeros are +0.0 even over NaN, infinity and negative numbers, in any layout."""
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless told so")
+    values = np.array([[1.5, -2.0, np.nan], [-0.0, np.inf, -3.0]])
+    mask = np.array([[True, False, False], [False, False, True]])
+    value = keras.ops.transpose(keras.ops.cast(values.T, dtype))
+    found = backend.masked(value, keras.ops.convert_to_tensor(mask))
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
+    np.testing.assert_array_equal(found, [[1.5, 0, 0], [0, 0, -3]])
+    assert not np.signbit(found[~mask]).any()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="written with torch")
+def test_gradient_of_a_gradient():
+    """A penalty on gradients sees the masks too."""
+    import torch
+
+    weight = torch.tensor([2.0, 3.0], requires_grad=True)
+    mask = torch.tensor([True, False])
+    read = masked_read(weight, mask)
+    (gradient,) = torch.autograd.grad((read**3).sum(), weight, create_graph=True)
+    assert gradient.tolist() == [12.0, 0.0]
+    (again,) = torch.autograd.grad(gradient.sum(), weight)
+    assert again.tolist() == [12.0, 0.0]
