@@ -462,3 +462,37 @@ def test_every_kind_of_model(name):
         not np.array_equal(*pair) for pair in zip(seen[1], seen[-1], strict=True)
     )
     assert [weight.path for weight in dsd.strip(model).weights] == paths
+
+
+def test_saved_and_loaded_in_the_middle(tmp_path):
+    """A `.keras` file holds all that the rest of the run depends on."""
+
+    def train(model, epochs, start=0):
+        methods = {"dense_1": "rigl", ".": "set"}
+        plan = [dsd.phases.Sparse(4, sparsity=0.5, regrowth=methods, update_every=3)]
+        fit(model, plan, epochs=epochs, initial_epoch=start, shuffle=False)
+        return helpers.values(model.weights)
+
+    def fresh():
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(3)
+        return wrapped()
+
+    whole = train(fresh(), 4)
+    half = fresh()
+    with pytest.warns(UserWarning, match="will not be trained"):
+        train(half, 2)
+    half.save(tmp_path / "half.keras")
+    keras.utils.clear_session(free_memory=False)
+    again = train(keras.models.load_model(tmp_path / "half.keras"), 4, start=2)
+    for one, two in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    # Gradients are no part of what a model needs: one without them loads it too.
+    half.save_weights(tmp_path / "half.weights.h5")
+    keras.utils.clear_session(free_memory=False)
+    other = dsd.make_prunable(helpers.mlp(units=24))
+    other.load_weights(tmp_path / "half.weights.h5")
+    for mask, wanted in zip(
+        helpers.masks_of(other), helpers.masks_of(half), strict=True
+    ):
+        np.testing.assert_array_equal(mask, wanted)
