@@ -45,6 +45,19 @@ def boolean(value, name):
     return value
 
 
+def fraction(value, name):
+    """Returns `value` if it is a number in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
+        )
+    if not 0 <= value <= 1:  # type: ignore[operator]  # False for NaN too
+        raise ValueError(
+            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
+        )
+    return value
+
+
 def share(value, name):
     """Returns `value` if it is a number in (0, 1]."""
     if positive(value, name) > 1:

@@ -6,7 +6,6 @@ Knows files and NumPy masks; knows no model and no training loop.
 
 import hashlib
 import json
-import numbers
 import os
 import pathlib
 
@@ -223,23 +222,10 @@ def _record(step, epoch, phase, drop_fraction, explored, weights):
         "step": _checks.integer(step, "step", at_least=0),
         "epoch": _checks.integer(epoch, "epoch", at_least=0),
         "phase": _checks.integer(phase, "phase", at_least=0),
-        "drop_fraction": _fraction(drop_fraction, "drop_fraction"),
-        "explored": _fraction(explored, "explored"),
+        "drop_fraction": float(_checks.fraction(drop_fraction, "drop_fraction")),
+        "explored": float(_checks.fraction(explored, "explored")),
         "weights": weights,
     }
-
-
-def _fraction(value, name):
-    """Returns `value` as a float if it is a number in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
-        )
-    if not 0 <= value <= 1:  # type: ignore[operator]  # False for NaN too
-        raise ValueError(
-            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
-        )
-    return float(value)
 
 
 def _is_entry(value):

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_dsd import backend, patterns
+from keras_dsd.backend.tables import KEYS
 
 
 class Decision(NamedTuple):
@@ -208,12 +209,8 @@ def signed_rank(score, among, number):
     score = _wide(score)
     keys = backend.bits(score)
     positive = among & (score > 0)
-    # Of infinity; one less is the largest finite number.
-    top = (
-        0x7F800000
-        if keras.backend.standardize_dtype(score.dtype) == "float32"
-        else (0x7FF << 52)
-    )
+    # The key of infinity; one less is the largest finite number's.
+    top, _ = KEYS[keras.backend.standardize_dtype(score.dtype)]
     enough = ops.sum(ops.cast(positive, "int32")) >= number
     others = ops.where(enough, 1, ops.maximum(top - 2 - keys, 1))
     keys = ops.where(positive, ops.where(enough, keys + 1, top - 1), others)

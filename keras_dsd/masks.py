@@ -5,7 +5,6 @@ these functions check what they are given first. Knows no model, no layer and no
 """
 
 import math
-import numbers
 
 import keras
 import numpy as np
@@ -131,14 +130,7 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
     >>> keras.ops.convert_to_numpy(new).astype(int).tolist()
     [1, 0, 1, 1]
     """
-    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
-        raise TypeError(
-            f"`fraction` must be a number in [0, 1]. Received: fraction={fraction!r}"
-        )
-    if not 0 <= fraction <= 1:  # type: ignore[operator]  # False for NaN too
-        raise ValueError(
-            f"`fraction` must be a number in [0, 1]. Received: fraction={fraction!r}"
-        )
+    _checks.fraction(fraction, "fraction")
     weights = _floating(weights, "weights")
     scores = _floating(growth_scores, "growth_scores")
     active = _boolean(mask)
@@ -148,7 +140,7 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
                 f"`{name}` must have the shape of `weights`, {tuple(weights.shape)}. "
                 f"Received: {name} of shape {tuple(tensor.shape)}"
             )
-    number = int(ops.sum(ops.cast(active, "int32")))
+    number = int(choice.count(active))
     moved = counts.zeros(number, fraction)
     ranks = choice.rank(weights, active)
     kept, sound = choice.best([ranks], [active], [number - moved])

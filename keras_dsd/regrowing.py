@@ -49,16 +49,20 @@ def check(targets, weights, optimizer):
             gathers over batches, momentum that it does not keep, or averages that Keras
             can't make.
     """
-    for method, weight in zip(targets.methods, weights, strict=True):
-        if weight.gradient is not None:
-            _check_average(optimizer)
-        if method is None:
-            continue
-        name = type(method).__name__
+    if any(weight.gradient is not None for weight in weights):
+        _check_average(optimizer)
+    moving = [
+        (method, weight)
+        for method, weight in zip(targets.methods, weights, strict=True)
+        if method is not None
+    ]
+    for method, weight in moving:
         if "gradient" in method.needs:
-            _check_gradient(name, weight, optimizer)
-        if "momentum" in method.needs:
-            optimizer_slots.momenta(optimizer, [weight.variable])
+            _check_gradient(type(method).__name__, weight, optimizer)
+    # Asked at once, for each call builds a second optimizer.
+    carried = [w.variable for method, w in moving if "momentum" in method.needs]
+    if carried:
+        optimizer_slots.momenta(optimizer, carried)
 
 
 def _check_average(optimizer):

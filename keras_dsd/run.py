@@ -150,14 +150,14 @@ class Run:
             return
         self._position.time = time
         sparsity = self._schedule(time)
-        with self._watch.update(self._updates) as update:
-            if before < 0:
-                update.fraction = self._lay_first(sparsity)
-            elif self._regrowings:
-                update.fraction = self._regrow(time, sparsity)
-            elif self._schedule(before) != sparsity:
-                self._updates.prune(self._targets[self._position.phase], sparsity)
-                update.fraction = 0.0
+        update = self._watch.begin_update(self._updates)
+        if before < 0:
+            update.fraction = self._lay_first(sparsity)
+        elif self._regrowings:
+            update.fraction = self._regrow(time, sparsity)
+        elif self._schedule(before) != sparsity:
+            self._updates.prune(self._targets[self._position.phase], sparsity)
+            update.fraction = 0.0
         if update.fraction is not None:
             self._sparsity = self._updates.sparsity()
             self._watch.write(self._updates, update, self._position, self._step())

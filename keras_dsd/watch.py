@@ -4,7 +4,6 @@ Costs nothing where no phase moves connections and no log is kept. Knows the upd
 a run and a log file; knows no phase.
 """
 
-import contextlib
 import dataclasses
 
 from keras import ops
@@ -54,10 +53,9 @@ class Watch:
             updates.forget_explored()
             self._before = updates.masks()
 
-    @contextlib.contextmanager
-    def update(self, updates):
-        """Yields the `Update` that is made meanwhile."""
-        yield Update(list(map(_array, updates.masks())) if self._log else [])
+    def begin_update(self, updates):
+        """Returns the `Update` that is about to be made."""
+        return Update(list(map(_array, updates.masks())) if self._log else [])
 
     def write(self, updates, update, position, step):
         """Writes an update to the log.

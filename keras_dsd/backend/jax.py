@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from keras_dsd.backend import ranking, tables
 
+_INTEGERS = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}  # by bytes
+
 
 def gradients_wanted():
     """Returns whether the call may be differentiated; under tracing nobody can tell."""
@@ -66,7 +68,7 @@ def is_traced(x):
 
 def bits(x):
     """Returns |x| as integers that sort like it: int64 for float64, else int32."""
-    integer = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
+    integer = _INTEGERS[x.dtype.itemsize]
     found = jax.lax.bitcast_convert_type(jnp.abs(x), integer)
     return found.astype(jnp.int32) if integer == jnp.int16 else found
 
@@ -74,8 +76,8 @@ def bits(x):
 def from_bits(keys, dtype):
     """Returns the floats whose `bits` are `keys`."""
     dtype = jnp.dtype(dtype)
-    integer = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[dtype.itemsize]
-    return jax.lax.bitcast_convert_type(keys.astype(integer), dtype)
+    keys = keys.astype(_INTEGERS[dtype.itemsize])
+    return jax.lax.bitcast_convert_type(keys, dtype)
 
 
 def fused(function):

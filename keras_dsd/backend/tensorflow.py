@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from keras_dsd.backend import ranking, tables
 
+_INTEGERS = {2: tf.int16, 4: tf.int32, 8: tf.int64}  # by bytes
+
 
 def gradients_wanted():
     """Returns whether the call may be differentiated; TensorFlow can't tell."""
@@ -53,7 +55,7 @@ def is_traced(x):
 
 def bits(x):
     """Returns |x| as integers that sort like it: int64 for float64, else int32."""
-    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
+    integer = _INTEGERS[x.dtype.size]
     found = tf.bitcast(tf.abs(x), integer)
     return tf.cast(found, tf.int32) if integer == tf.int16 else found
 
@@ -61,8 +63,7 @@ def bits(x):
 def from_bits(keys, dtype):
     """Returns the floats whose `bits` are `keys`."""
     dtype = tf.as_dtype(dtype)
-    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[dtype.size]
-    return tf.bitcast(tf.cast(keys, integer), dtype)
+    return tf.bitcast(tf.cast(keys, _INTEGERS[dtype.size]), dtype)
 
 
 def fused(function):

@@ -6,6 +6,7 @@ import torch
 
 from keras_dsd.backend.tables import KEYS, Cut
 
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
 _SAMPLE = 1 << 14  # sampled entries of a large tensor
 
 
@@ -28,8 +29,7 @@ def masked(value, mask):
     differentiated = torch.is_grad_enabled() and value.requires_grad
     if differentiated or value.device.type != "cpu":
         return torch.where(mask, value, torch.zeros((), dtype=value.dtype))
-    sizes = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-    integer = sizes[value.element_size()]
+    integer = _INTEGERS[value.element_size()]
     ones = mask.to(integer).neg_()  # all bits, or none
     return (value.view(integer) & ones).view(value.dtype)
 
@@ -69,7 +69,7 @@ def is_traced(x):
 
 def bits(x):
     """Returns |x| as integers that sort like it: int64 for float64, else int32."""
-    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
+    integer = _INTEGERS[x.element_size()]
     found = x.abs().view(integer)
     return found.int() if integer == torch.int16 else found
 
@@ -77,8 +77,7 @@ def bits(x):
 def from_bits(keys, dtype):
     """Returns the floats whose `bits` are `keys`."""
     dtype = getattr(torch, keras.backend.standardize_dtype(dtype))
-    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[dtype.itemsize]
-    return keys.to(integer).view(dtype)
+    return keys.to(_INTEGERS[dtype.itemsize]).view(dtype)
 
 
 def fused(function):

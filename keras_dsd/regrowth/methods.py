@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_dsd import _checks, counts, schedules
+from keras_dsd import _checks, schedules
 from keras_dsd._config import Config, serializable
 from keras_dsd.regrowth.base import Regrowth, shares_of
 
@@ -159,9 +159,7 @@ class MEST(_RandomOrGradient):
     def budget(self, numbers, decayed, is_last):
         """Returns how many weights of each tensor stay, and how many then come."""
         room = 0.0 if is_last else self.soft_bound * decayed
-        most = numbers.target + np.array(
-            [int(counts.as_fraction(room) * int(n)) for n in numbers.target], int
-        )
+        most = numbers.target + shares_of(numbers.target, room)
         most = np.minimum(most, numbers.size)
         stay = most - shares_of(numbers.target, self.drop_fraction * decayed)
         stay = np.clip(stay, 0, numbers.active)
