@@ -28,7 +28,7 @@ FLOORS = [
     {"run"},
     {"callback"},
     {"__init__"},
-    {"audit_view", "demo"},
+    {"audit_view", "demo", "robustness"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,159 @@
+"""`corrupt(images, name, severity)`: checks, chooses constants and draws, keeps dtypes.
+
+What is done to the pixels is in the rooms of corruptions, which see float32 in [0, 1].
+"""
+
+import hashlib
+
+import numpy as np
+
+from keras_dsd import _checks
+from keras_dsd.robustness import catalog
+from keras_dsd.robustness.corruption import SEVERITIES
+
+SMALL = 64  # pixels of the longer side, up to which the constants of CIFAR-10-C hold
+CONSTANTS = ("auto", "cifar", "imagenet")
+
+
+def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
+    """Returns corrupted copies of images or videos.
+
+    The random draws of an image depend on `(seed, name, severity)` and on its index in
+    the data set, not on the batch that it comes in.
+
+    Args:
+        images: array (N, H, W, C) of images or (N, T, H, W, C) of videos; grey (C = 1)
+            or RGB (C = 3), of any size; uint8, or floating with values in [0, 1].
+        name: of the corruption; `robustness.names()` lists them.
+        severity: integer from 1 (hardly visible) to 5.
+        seed: integer, 0 or more. Defaults to 0.
+        constants: `"cifar"` (strengths of CIFAR-10-C), `"imagenet"` (of
+            ImageNet-C), or `"auto"`: the first up to 64 pixels, the second above. Only
+            the 19 standard corruptions have both. Defaults to `"auto"`.
+        first_index: index of the first of `images` in the data set, for data that comes
+            in batches. Defaults to 0.
+
+    Returns:
+        A NumPy array of the shape and dtype of `images`. As in the reference scripts,
+        uint8 values are truncated, not rounded.
+
+    Raises:
+        ValueError, TypeError: if the name, the severity or the images are wrong; before
+            any work.
+
+    Reference: [Hendrycks and Dietterich, ICLR 2019](https://arxiv.org/abs/1903.12261).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_dsd import robustness
+    >>> images = np.full((8, 32, 32, 3), 128, "uint8")
+    >>> robustness.corrupt(images, "gaussian_noise", 3, seed=1).shape
+    (8, 32, 32, 3)
+    """
+    corruption = catalog.get(name)
+    severity = check_severity(severity)
+    seed = _checks.integer(seed, "seed", at_least=0)
+    first_index = _checks.integer(first_index, "first_index", at_least=0)
+    images = check_images(images, corruption)
+    if constants not in CONSTANTS:
+        raise ValueError(
+            f"`constants` must be one of {CONSTANTS}. Received: constants={constants!r}"
+        )
+    if constants == "auto":
+        constants = "cifar" if max(images.shape[-3:-1]) <= SMALL else "imagenet"
+    strength = corruption.strength(severity, constants)
+    draws = _Draws(seed, name, severity)
+    return _from_unit(
+        _apply(corruption, _to_unit(images), strength, draws, first_index),
+        images.dtype,
+    )
+
+
+def check_severity(severity, name="severity"):
+    """Returns a severity that is an integer from 1 to 5."""
+    if _checks.integer(severity, name, at_least=1) > SEVERITIES[-1]:
+        raise ValueError(
+            f"`{name}` must be an integer from 1 to 5. Received: {name}={severity!r}"
+        )
+    return int(severity)
+
+
+def check_images(images, corruption=None):
+    """Returns images as an array that `corrupt` can take, or says what is wrong.
+
+    Args:
+        images: anything that NumPy can make an array of.
+        corruption: the `Corruption` that they are for. Defaults to `None`: any.
+    """
+    images = np.asarray(images)
+    ranks = (5,) if corruption is not None and corruption.time == "clip" else (4, 5)
+    if images.ndim not in ranks or images.shape[-1] not in (1, 3) or not images.size:
+        shapes = " or ".join(
+            {4: "(N, H, W, C)", 5: "(N, T, H, W, C)"}[rank] for rank in ranks
+        )
+        what = f"{corruption.name!r} is for videos: " if ranks == (5,) else ""
+        raise ValueError(
+            f"{what}`images` must have shape {shapes} with 1 or 3 channels and not be "
+            f"empty. Received: an array of shape {images.shape}"
+        )
+    if images.dtype == np.uint8:
+        return images
+    # `bfloat16` is no subtype of NumPy's own floating dtypes.
+    if not (
+        np.issubdtype(images.dtype, np.floating) or images.dtype.name == "bfloat16"
+    ):
+        raise TypeError(
+            "`images` must be uint8, or floating with values in [0, 1]. "
+            f"Received: an array of dtype {images.dtype}"
+        )
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and high <= 1):  # True for NaN too
+        raise ValueError(
+            "`images` of a floating dtype must have values in [0, 1]. "
+            f"Received: values from {low} to {high}"
+        )
+    return images
+
+
+class _Draws:
+    """Random generators for the images of a data set."""
+
+    def __init__(self, *seed):
+        # A stable hash: Python's own differs from process to process.
+        digest = hashlib.blake2b(repr(seed).encode(), digest_size=16).digest()
+        self._key = int.from_bytes(digest, "little")
+
+    def generator(self, index, frame=0):
+        counter = [0, 0, frame, index]
+        return np.random.Generator(np.random.Philox(key=self._key, counter=counter))
+
+
+def _apply(corruption, images, strength, draws, first_index):
+    indices = range(first_index, first_index + len(images))
+    if images.ndim == 4 or corruption.time == "clip":
+        rngs = [draws.generator(index) for index in indices]
+        return corruption.function(images, strength, rngs)
+    fixed = corruption.time == "fixed"
+    rngs = [
+        draws.generator(index, 0 if fixed else frame)
+        for index in indices
+        for frame in range(images.shape[1])
+    ]
+    frames = images.reshape(-1, *images.shape[2:])
+    return corruption.function(frames, strength, rngs).reshape(images.shape)
+
+
+def _to_unit(images):
+    if images.dtype == np.uint8:
+        return images * np.float32(1 / 255)
+    return images.astype(np.float32)
+
+
+def _from_unit(images, dtype):
+    if dtype == np.uint8:
+        # The small term keeps k / 255 * 255 from falling below k before truncation.
+        return (np.clip(images, 0, 1) * np.float32(255) + np.float32(1e-3)).astype(
+            np.uint8
+        )
+    return np.clip(images, 0, 1).astype(dtype)
