@@ -113,3 +113,24 @@ def learning_rate_source(optimizer):
     copy; a schedule that is put back after training must be the very object.
     """
     return optimizer._learning_rate
+
+
+def keep_written(model):
+    """Makes `fit` on JAX keep what a callback has written within an epoch.
+
+    There `fit` holds the variables' values of the last step beside the variables. Where
+    data end before `fit` knew that they would, it takes them to be the newer: what was
+    written after the last batch would be lost, or, if its memory was given away, not
+    be there. There is no public way to tell it.
+    """
+    if getattr(model, "_jax_state", None):
+        held = {
+            "trainable_variables": model.trainable_variables,
+            "non_trainable_variables": model.non_trainable_variables,
+            "optimizer_variables": model.optimizer.variables,
+            "metrics_variables": model.metrics_variables,
+        }
+        model._jax_state = {
+            name: [variable.value for variable in variables]
+            for name, variables in held.items()
+        }

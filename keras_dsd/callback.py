@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from keras_dsd import _checks, backend, regrowing, wrapping
+from keras_dsd import _checks, _keras, backend, regrowing, wrapping
 from keras_dsd.audit import AuditLog
 from keras_dsd.learning_rates import Rates
 from keras_dsd.phases import Sparse
@@ -139,8 +139,9 @@ class DSDCallback(keras.callbacks.Callback):
         if self._run.end_batch(batch):
             # Only now: on JAX asking for the model brings its variables up to date,
             # which takes longer than a small step.
-            _ = self.model
+            model = self.model
             self._run.update_masks()
+            _keras.keep_written(model)
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds to the logs; ends training if its last phase ends early."""
@@ -150,7 +151,7 @@ class DSDCallback(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Leaves the optimizer with its own learning rate schedule."""
         if self._run.finish():
-            self.model.train_function = None  # it holds the last factor
+            self.model.train_function = None
 
     @property
     def _moves(self):

@@ -286,14 +286,24 @@ class Run:
         """Ends the run; optimizers get their own schedules back.
 
         Returns:
-            Whether a compiled step still holds a factor of such a schedule.
+            Whether the step that was compiled last no longer fits.
         """
+        before = self.trace_key
         if self._has_begun:
+            self._follow_weights_set_back()
             self._position.finished = 1
             self._store()
-        held = bool(self._rates.traced_factors())
         self._rates.unwrap()
-        return held
+        return self.trace_key != before
+
+    def _follow_weights_set_back(self):
+        """Takes over the phase of weights that, say, `EarlyStopping` has restored."""
+        stored = self._states[0].position
+        held = self._position
+        if (stored.phase, stored.epoch) != (held.phase, held.epoch):
+            self._position = stored
+            for state in self._states:
+                state.follow_position()
 
     def _store(self):
         for state in self._states:
