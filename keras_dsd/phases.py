@@ -10,7 +10,15 @@ import re
 import zlib
 from typing import Any
 
-from keras_dsd import _checks, counts, distributions, patterns, regrowth, schedules
+from keras_dsd import (
+    _checks,
+    _directions,
+    counts,
+    distributions,
+    patterns,
+    regrowth,
+    schedules,
+)
 from keras_dsd._config import Config, serializable
 
 RESTORES = ("random", "rewind", "zero")
@@ -31,9 +39,9 @@ class Plateau(Config):
             Defaults to 3.
         min_delta: how much better, as an absolute value, counts as improvement.
             Defaults to 0.
-        mode: `"min"`, `"max"` or `"auto"`: a name that ends in acc, accuracy, auc,
-            precision, recall or score is to grow, any other to shrink. Defaults to
-            `"auto"`.
+        mode: `"min"`, `"max"` or `"auto"`: a name that ends in acc, accuracy, auc, iou,
+            precision, recall, score or the like is to grow, any other to shrink.
+            Defaults to `"auto"`.
 
     Raises:
         TypeError, ValueError: an argument is not as said.
@@ -57,21 +65,15 @@ class Plateau(Config):
         _checks.integer(self.patience, "patience", at_least=1)
         if self.min_delta != 0:
             _checks.positive(self.min_delta, "min_delta")
-        _checks.known(self.mode, "mode", dict.fromkeys(("auto", "max", "min")))
+        _directions.check(self.mode)
 
     def improves(self, value, best):
         """Returns whether `value` is better than `best` (NaN: there is none yet)."""
         if math.isnan(best):
             return not math.isnan(value)
-        if self._grows():
+        if _directions.grows(self.monitor, self.mode):
             return value > best + self.min_delta
         return value < best - self.min_delta
-
-    def _grows(self):
-        names = ("acc", "accuracy", "auc", "precision", "recall", "score")
-        if self.mode == "auto":
-            return self.monitor.lower().endswith(names)
-        return self.mode == "max"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ REPOSITORY = ROOT.parent
 # line says so.
 FLOORS = [
     {"_quiet", "_version", "_checks", "_config", "_keras", "counts", "position"},
+    {"_directions"},
     {"audit", "backend", "distributions", "optimizer_slots", "patterns", "selection"},
     {"choice", "draws", "learning_rates", "masked_read"},
     {"masks", "pruning_state", "schedules"},
