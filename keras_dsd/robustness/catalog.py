@@ -6,9 +6,32 @@ Gathers what the rooms of corruptions define; does nothing to images.
 import numpy as np
 
 from keras_dsd import _checks
+from keras_dsd.robustness import lens, light, motion, noise, sensor, transmission, video
 from keras_dsd.robustness.corruption import Corruption, each
 
-_BUILT_IN: dict[str, Corruption] = {}
+# In the order in which reports list them.
+_ROOMS = (noise, lens, sensor, light, motion, transmission, video)
+# Those that published means are taken over.
+STANDARD = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+)
+_BUILT_IN: dict[str, Corruption] = {
+    corruption.name: corruption for room in _ROOMS for corruption in room.CORRUPTIONS
+}
 _OWN: dict[str, Corruption] = {}
 
 
@@ -99,4 +122,5 @@ def register(name, function, *, family="custom"):
             )
         return result
 
-    _OWN[name] = Corruption(name, family, each(checked))
+    # A user's function may not bear to run in several threads at once.
+    _OWN[name] = Corruption(name, family, each(checked), threads=False)

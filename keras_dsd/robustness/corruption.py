@@ -33,6 +33,8 @@ class Corruption:
             own (noise); `"fixed"`, all have the same draws (dirt on a lens); `"clip"`,
             the function takes whole clips (a frame is lost). The last is for
             videos only.
+        threads: whether the function may run in several threads at once. Defaults to
+            `True`.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Corruption:
     function: Callable
     strengths: Mapping[str, tuple] | tuple = SEVERITIES
     time: str = "frames"
+    threads: bool = True
 
     def strength(self, severity, constants):
         """Returns the strength of a severity, in a set of constants."""
@@ -61,3 +64,11 @@ def each(function):
         )
 
     return batch
+
+
+def at_least_one(expected, rng):
+    """Returns a random integer, 1 or more, of mean `expected` if that is 1 or more.
+
+    So that the mildest severity harms the smallest image.
+    """
+    return max(1, int(expected + rng.random()))
