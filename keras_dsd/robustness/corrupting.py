@@ -1,14 +1,12 @@
-"""`corrupt(images, name, severity)`: checks, chooses constants and draws, keeps dtypes.
+"""`corrupt(images, name, severity)`: checks what it is given and chooses the strength.
 
 What is done to the pixels is in the rooms of corruptions, which see float32 in [0, 1].
 """
 
-import hashlib
-
 import numpy as np
 
 from keras_dsd import _checks
-from keras_dsd.robustness import catalog
+from keras_dsd.robustness import catalog, drawing
 from keras_dsd.robustness.corruption import SEVERITIES
 
 SMALL = 64  # pixels of the longer side, up to which the constants of CIFAR-10-C hold
@@ -56,18 +54,11 @@ def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
     seed = _checks.integer(seed, "seed", at_least=0)
     first_index = _checks.integer(first_index, "first_index", at_least=0)
     images = check_images(images, corruption)
-    if constants not in CONSTANTS:
-        raise ValueError(
-            f"`constants` must be one of {CONSTANTS}. Received: constants={constants!r}"
-        )
-    if constants == "auto":
+    if check_constants(constants) == "auto":
         constants = "cifar" if max(images.shape[-3:-1]) <= SMALL else "imagenet"
     strength = corruption.strength(severity, constants)
-    draws = _Draws(seed, name, severity)
-    return _from_unit(
-        _apply(corruption, _to_unit(images), strength, draws, first_index),
-        images.dtype,
-    )
+    draws = drawing.Draws(seed, name, severity)
+    return drawing.apply(corruption, images, strength, draws, first_index)
 
 
 def check_severity(severity, name="severity"):
@@ -77,6 +68,12 @@ def check_severity(severity, name="severity"):
             f"`{name}` must be an integer from 1 to 5. Received: {name}={severity!r}"
         )
     return int(severity)
+
+
+def check_constants(constants):
+    """Returns the name of a set of constants, or `"auto"`."""
+    _checks.known(constants, "constants", dict.fromkeys(CONSTANTS))
+    return constants
 
 
 def check_images(images, corruption=None):
@@ -114,46 +111,3 @@ def check_images(images, corruption=None):
             f"Received: values from {low} to {high}"
         )
     return images
-
-
-class _Draws:
-    """Random generators for the images of a data set."""
-
-    def __init__(self, *seed):
-        # A stable hash: Python's own differs from process to process.
-        digest = hashlib.blake2b(repr(seed).encode(), digest_size=16).digest()
-        self._key = int.from_bytes(digest, "little")
-
-    def generator(self, index, frame=0):
-        counter = [0, 0, frame, index]
-        return np.random.Generator(np.random.Philox(key=self._key, counter=counter))
-
-
-def _apply(corruption, images, strength, draws, first_index):
-    indices = range(first_index, first_index + len(images))
-    if images.ndim == 4 or corruption.time == "clip":
-        rngs = [draws.generator(index) for index in indices]
-        return corruption.function(images, strength, rngs)
-    fixed = corruption.time == "fixed"
-    rngs = [
-        draws.generator(index, 0 if fixed else frame)
-        for index in indices
-        for frame in range(images.shape[1])
-    ]
-    frames = images.reshape(-1, *images.shape[2:])
-    return corruption.function(frames, strength, rngs).reshape(images.shape)
-
-
-def _to_unit(images):
-    if images.dtype == np.uint8:
-        return images * np.float32(1 / 255)
-    return images.astype(np.float32)
-
-
-def _from_unit(images, dtype):
-    if dtype == np.uint8:
-        # The small term keeps k / 255 * 255 from falling below k before truncation.
-        return (np.clip(images, 0, 1) * np.float32(255) + np.float32(1e-3)).astype(
-            np.uint8
-        )
-    return np.clip(images, 0, 1).astype(dtype)
