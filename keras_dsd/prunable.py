@@ -220,7 +220,8 @@ def candidates(layer):
     return [
         (number, weight, owners[id(weight)])
         for number, weight in enumerate(layer.weights)
-        if not selection.cannot_prune(weight) and id(weight) not in covered
+        if not selection.cannot_prune(weight, owners[id(weight)])
+        and id(weight) not in covered
     ]
 
 

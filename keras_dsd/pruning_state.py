@@ -214,6 +214,13 @@ class PruningState(keras.layers.Layer):
             if isinstance(variable.regularizer, MaskedRegularizer):
                 variable.regularizer = variable.regularizer.regularizer
 
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Refuses: `Model.quantize` would pass over the wrapped layer in silence."""
+        raise ValueError(
+            "A prunable layer can't be quantized: call `keras_dsd.strip(model)` first. "
+            f"Received: mode={mode!r}"
+        )
+
     def save_own_variables(self, store):
         """Writes masks, position and values to go back to, each under its name."""
         for variable in self.weights:

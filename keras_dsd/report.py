@@ -204,7 +204,7 @@ def _unconnected(mask):
 
 def _why_not(variable, owner):
     return (
-        selection.cannot_prune(variable)
+        selection.cannot_prune(variable, owner)
         or selection.kept_dense(variable, owner)
         or "left out, or not wrapped"
     )

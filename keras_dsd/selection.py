@@ -12,9 +12,25 @@ from keras_dsd import _keras
 
 PICTURE_CHANNELS = 4  # grey, RGB, RGBA
 
+# Their call reads something else than their Keras variables, so no mask would be seen.
+_FOREIGN = {
+    keras.layers.TorchModuleWrapper: "held by a PyTorch module",
+    keras.layers.TFSMLayer: "held by a SavedModel",
+}
 
-def cannot_prune(weight):
-    """Returns why `weight` can't be pruned at all, or `None` if it can."""
+_KEPT_DENSE = {
+    keras.layers.Embedding: "embedding",
+    keras.layers.BatchNormalization: "normalization",
+    keras.layers.GroupNormalization: "normalization",
+    keras.layers.LayerNormalization: "normalization",
+    keras.layers.RMSNormalization: "normalization",
+    keras.layers.PReLU: "slopes of an activation",
+    keras.layers.STFTSpectrogram: "Fourier transform",
+}
+
+
+def cannot_prune(weight, owner):
+    """Returns why `weight` of the layer `owner` can't be pruned, or `None`."""
     if "float" not in keras.backend.standardize_dtype(weight.dtype):
         return f"dtype {weight.dtype}"
     if len(weight.shape) < 2:
@@ -25,23 +41,28 @@ def cannot_prune(weight):
         return "written by its gradient, not trained"
     if weight.name.endswith("bias"):  # GRU and MultiHeadAttention have some of rank 2
         return "bias"
-    return None
+    return _first(_FOREIGN, owner)
 
 
 def kept_dense(weight, owner):
     """Returns why `weight` of the layer `owner` stays dense by default, or `None`.
 
-    Embeddings stay dense, and so does a convolution that reads the raw picture (Han et
-    al. keep it: few weights, much harm).
+    A convolution that reads the raw picture does (Han et al. keep it: few weights, much
+    harm), and so do layers whose weights are no connections between units: embeddings,
+    scales, slopes, a transform.
     """
-    if isinstance(owner, keras.layers.Embedding):
-        return "embedding"
+    if reason := _first(_KEPT_DENSE, owner):
+        return reason
     rank = len(weight.shape)
     if rank in (4, 5) and weight.shape[-2] <= PICTURE_CHANNELS:
         if isinstance(owner, keras.layers.DepthwiseConv2D):
             return None  # axis -2 counts the channels, but each is a filter of its own
         return f"convolution of the picture ({weight.shape[-2]} channels)"
     return None
+
+
+def _first(reasons, owner):
+    return next((why for kind, why in reasons.items() if isinstance(owner, kind)), None)
 
 
 def owners(layer):

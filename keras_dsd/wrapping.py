@@ -23,11 +23,11 @@ def make_prunable(
     """Makes every layer with a weight to prune `Prunable`, in place.
 
     A weight can be pruned if it is floating-point, trainable and of rank 2 or more.
-    Two kinds stay dense unless `include` names them: embeddings, and 2-D and 3-D
-    convolutions that read a raw picture (at most 4 input channels), which Han et al.
-    keep dense. Predictions, weights, names and files stay as they are; the model's
-    optimizer keeps its state. Call it before `compile`, or after: then the compiled
-    functions are traced anew.
+    Some stay dense unless `include` names them: 2-D and 3-D convolutions that read a
+    raw picture (at most 4 input channels), which Han et al. keep dense, and weights of
+    embeddings, normalizations, `PReLU` and `STFTSpectrogram`. Predictions, weights,
+    names and files stay as they are; the model's optimizer keeps its state. Call it
+    before `compile`, or after: then the compiled functions are traced anew.
 
     Args:
         model: a `keras.Model`. It is changed in place. One that is not built yet is
@@ -239,10 +239,12 @@ def _choose_weights(layers, include, exclude):
 
 
 def _refuse_skipped(model):
+    owners = selection.owners(model)
     skipped = {
         weight.path: reason
         for weight in model.weights
-        if len(weight.shape) >= 2 and (reason := selection.cannot_prune(weight))
+        if len(weight.shape) >= 2
+        and (reason := selection.cannot_prune(weight, owners[id(weight)]))
     }
     if skipped:
         raise ValueError(
