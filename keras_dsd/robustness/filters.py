@@ -1,0 +1,119 @@
+"""Linear filters for batches of images: Gaussians, lines of motion, zooms.
+
+What SciPy, scikit-image and Pillow compute for the reference scripts, in faster ways.
+Knows arrays only.
+"""
+
+import functools
+import math
+
+import cv2
+import numpy as np
+import scipy.ndimage
+import scipy.sparse
+
+# OpenCV turns to Fourier transforms for kernels of more entries than this, which costs
+# more where most of them are zero.
+_DENSE = 121
+
+
+def image_by_image(function, images):
+    """Returns `function` of each image, for OpenCV, which drops a single channel."""
+    results = np.empty_like(images)
+    for image, result in zip(images, results, strict=True):
+        result[:] = function(image).reshape(result.shape)
+    return results
+
+
+def gaussian(images, sigma):
+    """Returns blurred images; the edge goes on beyond the edge, 4 sigma count."""
+    if not sigma:
+        return images.copy()
+    side = 2 * int(4 * sigma + 0.5) + 1
+    return image_by_image(
+        lambda image: cv2.GaussianBlur(
+            image, (side, side), sigma, borderType=cv2.BORDER_REPLICATE
+        ),
+        images,
+    )
+
+
+def line_kernel(radius, sigma, angle):
+    """Returns the weights of a motion and where they are: half a Gaussian on a line.
+
+    Args:
+        radius: the line has `2 * radius + 1` points, as in ImageMagick.
+        sigma: of the Gaussian that begins at the pixel itself.
+        angle: in degrees.
+
+    Returns:
+        List of (dy, dx, kernel): `kernel` is a small part of the line, its first entry
+        lies at (dy, dx) from the pixel.
+    """
+    steps = np.arange(2 * radius + 1)
+    weights = np.exp(-(steps**2) / (2 * sigma**2))
+    weights /= weights.sum()
+    radians = math.radians(angle)
+    down = np.ceil(steps * math.sin(radians) - 0.5).astype(int)
+    right = np.ceil(steps * math.cos(radians) - 0.5).astype(int)
+
+    longest = math.isqrt(_DENSE)  # of a part, in both directions
+    parts = []
+    for start in range(0, len(steps), longest):
+        part = slice(start, start + longest)
+        dy, dx = down[part].min(), right[part].min()
+        kernel = np.zeros((down[part].max() - dy + 1, right[part].max() - dx + 1))
+        np.add.at(kernel, (down[part] - dy, right[part] - dx), weights[part])
+        parts.append((int(dy), int(dx), kernel.astype(np.float32)))
+    return parts
+
+
+def move(image, parts):
+    """Returns an image that moved along a line while it was taken.
+
+    Args:
+        image: float32 (H, W) or (H, W, C).
+        parts: what `line_kernel` returns.
+    """
+    height, width = image.shape[:2]
+    top = -min(dy for dy, _, _ in parts)
+    left = -min(dx for _, dx, _ in parts)
+    bottom = max(dy + kernel.shape[0] - 1 for dy, _, kernel in parts)
+    right = max(dx + kernel.shape[1] - 1 for _, dx, kernel in parts)
+    padded = cv2.copyMakeBorder(
+        image, max(top, 0), max(bottom, 0), max(left, 0), max(right, 0),
+        cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    result = None
+    for dy, dx, kernel in parts:
+        y, x = max(top, 0) + dy, max(left, 0) + dx
+        rows, columns = kernel.shape
+        seen = padded[y : y + height + rows - 1, x : x + width + columns - 1]
+        part = cv2.filter2D(
+            seen, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_ISOLATED
+        )
+        part = part[:height, :width]
+        result = part if result is None else cv2.add(result, part)
+    return result.reshape(image.shape)
+
+
+@functools.cache
+def zoom_matrix(length, factor):
+    """Returns the sparse matrix (length, length) that zooms one axis of an image.
+
+    The middle of the axis is enlarged linearly as `scipy.ndimage.zoom` does it, and as
+    much of it is kept as fits.
+    """
+    kept = math.ceil(length / factor)
+    first = (length - kept) // 2
+    matrix = np.zeros((length, length), np.float32)
+    matrix[:, first : first + kept] = scipy.ndimage.zoom(
+        np.eye(kept), (factor, 1), order=1
+    )[:length]
+    return scipy.sparse.csr_array(matrix)
+
+
+def along_height(matrix, images):
+    """Returns `matrix @ image` for images laid out (H, ...)."""
+    flat = matrix @ images.reshape(images.shape[0], -1)
+    return flat.reshape(len(flat), *images.shape[1:])
