@@ -30,10 +30,10 @@ def _lens_dirt(image, share, rng):
         np.arange(CORNERS) * (2 * np.pi / CORNERS)
     )
     blobs = np.rint(centres + radii * outlines).astype(np.int32)
-    for blob, opacity in zip(blobs, rng.uniform(0.6, 1, count), strict=True):
+    for blob, opacity in zip(blobs, rng.uniform(0.5, 0.95, count), strict=True):
         cv2.fillPoly(canvas, [blob], opacity)
     # So near to the lens nothing is in focus.
-    canvas = cv2.GaussianBlur(canvas, (0, 0), 0.022 * CANVAS)
+    canvas = cv2.GaussianBlur(canvas, (0, 0), 0.025 * CANVAS)
     shade = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_LINEAR)
     return image * (1 - shade[..., None])
 

@@ -31,7 +31,9 @@ CORRUPTIONS = (
     # Stops: each doubles the light.
     Corruption("overexposure", "light", _exposed, (0.6, 1.2, 1.8, 2.4, 3), "fixed"),
     # Stops: each halves it.
-    Corruption("underexposure", "light", _exposed, (-1, -2, -3, -4, -5), "fixed"),
+    Corruption(
+        "underexposure", "light", _exposed, (-0.7, -1.5, -2.4, -3.4, -4.5), "fixed"
+    ),
     # Share that the value of the weakest channel loses.
     Corruption(
         "color_cast", "light", each(_color_cast), (0.15, 0.25, 0.37, 0.5, 0.65), "fixed"

@@ -25,7 +25,7 @@ def _defective_pixels(image, share, rng):
 def _dead_lines(image, share, rng):
     height, width, channels = image.shape
     result = image.copy()
-    count = at_least_one(share * (height + width), rng)
+    count = 1 + int(share * (height + width) + rng.random())
     places = rng.permutation(height + width)[:count]
     for place, value in zip(places, _defects(count, channels, rng), strict=False):
         if place < height:
@@ -47,7 +47,9 @@ def _low_light(image, exposure, rng):
     # The normal distribution is near enough to that of photons, and much faster.
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     electrons += np.sqrt(electrons + np.float32(READ_NOISE**2)) * noise
-    return (np.maximum(electrons, 0) / np.float32(FULL_WELL)) ** (1 / GAMMA)
+    # The camera's gain makes up for half of what is missing, counted in stops.
+    white = np.float32(np.sqrt(exposure) * FULL_WELL)
+    return (np.maximum(electrons, 0) / white) ** (1 / GAMMA)
 
 
 CORRUPTIONS = (
@@ -59,14 +61,14 @@ CORRUPTIONS = (
         (0.002, 0.005, 0.012, 0.03, 0.07),
         "fixed",
     ),
-    # Share of the rows and columns.
+    # Share of the rows and columns, besides one that is always dead.
     Corruption(
         "dead_lines",
         "sensor",
         each(_dead_lines),
-        (0.015, 0.03, 0.05, 0.08, 0.12),
+        (0.004, 0.01, 0.02, 0.04, 0.07),
         "fixed",
     ),
     # Share of good light that there is.
-    Corruption("low_light", "sensor", each(_low_light), (0.4, 0.2, 0.1, 0.05, 0.025)),
+    Corruption("low_light", "sensor", each(_low_light), (0.3, 0.12, 0.05, 0.02, 0.008)),
 )

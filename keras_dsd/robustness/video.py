@@ -13,17 +13,18 @@ from keras_dsd.robustness.light import expose
 
 GROUP = 12  # frames from one key frame to the next
 WAVES = 3  # sines that a smooth path is made of
-FASTEST = 0.12  # cycles a frame: 3 Hz at 25 frames a second
+SHAKE = 0.12  # cycles a frame, at most: 3 Hz at 25 frames a second
+DRIFT = 0.03
 
 
-def smooth_path(frames, paths, rng):
-    """Returns (paths, frames) random values of variance 1 that vary slowly in time.
+def smooth_path(frames, paths, fastest, rng):
+    """Returns (paths, frames) random values of variance 1 that vary smoothly in time.
 
-    Each path is the sum of sines of up to `FASTEST` cycles a frame, so none is larger
-    than sqrt(2 * WAVES), nor changes from frame to frame by more than 2 pi `FASTEST`
+    Each path is the sum of sines of up to `fastest` cycles a frame, so none is larger
+    than sqrt(2 * WAVES), nor changes from frame to frame by more than 2 pi `fastest`
     times that.
     """
-    frequencies = rng.uniform(0.02, FASTEST, (paths, WAVES, 1))
+    frequencies = rng.uniform(fastest / 6, fastest, (paths, WAVES, 1))
     phases = rng.uniform(0, 1, (paths, WAVES, 1))
     waves = np.sin(2 * np.pi * (frequencies * np.arange(frames) + phases))
     return waves.sum(axis=1) * np.sqrt(2 / WAVES)
@@ -32,7 +33,7 @@ def smooth_path(frames, paths, rng):
 def _camera_shake(clip, share, rng):
     frames, height, width = clip.shape[:3]
     side = max(height, width)
-    right, down, turn = smooth_path(frames, 3, rng)
+    right, down, turn = smooth_path(frames, 3, SHAKE, rng)
     centre = ((width - 1) / 2, (height - 1) / 2)
     result = np.empty_like(clip)
     for i, frame in enumerate(clip):
@@ -46,7 +47,7 @@ def _camera_shake(clip, share, rng):
 
 
 def _exposure_drift(clip, stops, rng):
-    path = stops * smooth_path(len(clip), 1, rng)[0]
+    path = stops * smooth_path(len(clip), 1, DRIFT, rng)[0]
     return np.stack([expose(frame, s) for frame, s in zip(clip, path, strict=True)])
 
 
@@ -118,11 +119,11 @@ CORRUPTIONS = (
         "bitrate_collapse",
         _bitrate_collapse,
         (
-            (25, 0.8, 0.3),
-            (16, 0.6, 0.4),
-            (11, 0.45, 0.5),
-            (8, 0.33, 0.65),
-            (6, 0.25, 0.8),
+            (30, 0.8, 0.3),
+            (22, 0.6, 0.4),
+            (16, 0.45, 0.5),
+            (12, 0.33, 0.65),
+            (9, 0.25, 0.8),
         ),
     ),
     # Probability of each frame to be lost; that before it is shown again.
