@@ -62,6 +62,18 @@ def refresh(layer):
         layer._track_variables()
 
 
+def refresh_all(model):
+    """Does `refresh` for a model and all within it.
+
+    A Sequential's inner functional model, which is what PyTorch finds its parameters
+    in, is among its modules but not among its layers.
+    """
+    if keras.backend.backend() == "torch":
+        for module in list(model.modules()):
+            if isinstance(module, keras.layers.Layer):
+                refresh(module)
+
+
 def no_autocast():
     """Returns a scope in which variables read in their own dtype.
 

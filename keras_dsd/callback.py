@@ -67,6 +67,7 @@ class DSDCallback(keras.callbacks.Callback):
         self.seed = _checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
         self.verbose = _checks.integer(verbose, "verbose", at_least=0)
+        self._run = None
 
     def set_model(self, model):
         """Checks what the phases will need, before anything changes.
@@ -152,6 +153,16 @@ class DSDCallback(keras.callbacks.Callback):
         """Leaves the optimizer with its own learning rate schedule."""
         if self._run.finish():
             self.model.train_function = None
+
+    @property
+    def trace_key(self):
+        """What a compiled training step depends on, hashable; `None` before training.
+
+        For training loops without `fit`: where it differs from that of the step before,
+        the step must be traced anew. Given as a static argument to `tf.function` or
+        `jax.jit`, it sees to that by itself.
+        """
+        return self._run.trace_key if self._run else None
 
     @property
     def _moves(self):

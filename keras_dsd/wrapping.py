@@ -102,6 +102,7 @@ def make_prunable(
             "The model has no weight to prune (floating-point, trainable, rank 2 or "
             f"more, not left out). Received: model={model!r}"
         )
+    _keras.refresh_all(model)
     for sublayer in _keras.sublayers(model):
         _forget_traces(sublayer)
     return model
@@ -139,8 +140,8 @@ def strip(model):
     tracked = [weight.gradient for weight in pruned_weights(model)]
     for layer in layers:
         prunable.unwrap(layer)
+    _keras.refresh_all(model)
     for sublayer in _keras.sublayers(model):
-        _keras.refresh(sublayer)
         _forget_traces(sublayer)
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:  # loaded from within a run, it holds the run's schedule

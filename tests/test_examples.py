@@ -61,3 +61,11 @@ def test_by_hand(tmp_path):
         assert re.search(r"second/kernel +128x64 +70.00% +70.00% +70.00%", report)
         assert re.search(r"logits/kernel .* not wrapped", report)
     assert accuracy_in(output) > 0.9
+
+
+def test_custom_loop(tmp_path):
+    output = output_of("custom_loop.py", tmp_path)
+    assert "DSD phase 3/3: Redense" in output
+    sparsity = re.findall(r"sparsity (\S+)\n", output)
+    assert sparsity == ["0"] * 4 + ["0.5"] * 4 + ["0"] * 4
+    assert accuracy_in(output) > 0.9
