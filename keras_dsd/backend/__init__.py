@@ -23,6 +23,9 @@ find_cuts(scores, zeros, groups)
     `zeros` (groups,) says how many entries each group loses; `groups` is a list of
     lists of indices into `scores`, ranked together and, on a tie, in this order; each
     index once.
+input_gradient(model, preprocess, loss)
+    Returns `gradient(x, y)`: of `loss(y, model(preprocess(x)))`, a number, by `x`; the
+    model as it predicts.
 gradients_wanted()
     Whether a call may be differentiated; True where nobody can tell.
 is_traced(x)
@@ -46,6 +49,7 @@ if keras.backend.backend() == "tensorflow":
         from_bits,
         fused,
         gradients_wanted,
+        input_gradient,
         is_traced,
         masked,
         new_train_function,
@@ -60,6 +64,7 @@ elif keras.backend.backend() == "jax":
         from_bits,
         fused,
         gradients_wanted,
+        input_gradient,
         is_traced,
         masked,
         new_train_function,
@@ -74,6 +79,7 @@ elif keras.backend.backend() == "torch":
         from_bits,
         fused,
         gradients_wanted,
+        input_gradient,
         is_traced,
         masked,
         new_train_function,
@@ -93,6 +99,7 @@ __all__ = [
     "from_bits",
     "fused",
     "gradients_wanted",
+    "input_gradient",
     "is_traced",
     "masked",
     "new_train_function",

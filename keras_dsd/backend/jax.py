@@ -20,6 +20,32 @@ def replicas():
     return 1
 
 
+def input_gradient(model, preprocess, loss):
+    """See `backend`: the weights are arguments, so that they are not compiled in."""
+
+    @jax.jit
+    def gradient(trainable, others, x, y):
+        def total(x):
+            outputs, _ = model.stateless_call(
+                trainable, others, preprocess(x), training=False
+            )
+            return loss(y, outputs)
+
+        return jax.grad(total)(x)
+
+    def run(x, y):
+        trainable, others = (
+            [variable.value for variable in variables]
+            for variables in (
+                model.trainable_variables,
+                model.non_trainable_variables,
+            )
+        )
+        return gradient(trainable, others, x, y)
+
+    return run
+
+
 def masked(value, mask):
     """Returns `value`, exactly 0 where `mask` is False."""
     return jnp.where(mask, value, jnp.zeros((), value.dtype))

@@ -19,6 +19,19 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def input_gradient(model, preprocess, loss):
+    """See `backend`: a graph, without XLA, which not all that models do is made for."""
+
+    @functools.partial(tf.function, autograph=False, reduce_retracing=True)
+    def gradient(x, y):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            total = loss(y, model(preprocess(x), training=False))
+        return tape.gradient(total, x)
+
+    return gradient
+
+
 def masked(value, mask):
     """Returns `value`, exactly 0 where `mask` is False."""
     return tf.where(mask, value, tf.zeros((), value.dtype))

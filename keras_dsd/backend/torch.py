@@ -20,6 +20,17 @@ def replicas():
     return 1
 
 
+def input_gradient(model, preprocess, loss):
+    """See `backend`."""
+
+    def gradient(x, y):
+        x = x.detach().requires_grad_()
+        total = loss(y, model(preprocess(x), training=False))
+        return torch.autograd.grad(total, x)[0]
+
+    return gradient
+
+
 def masked(value, mask):
     """Returns `value`, exactly 0 where `mask` is False.
 

@@ -1,9 +1,37 @@
 """Corruption robustness: what a model's accuracy is worth on a bad day's images.
 
-`corrupt` makes bad images and videos of good ones. Needs the extra `robustness`.
+`corrupt` makes bad images and videos of good ones; `evaluate` measures a model on them.
+Needs the extra `robustness`.
 """
 
-from keras_dsd.robustness.catalog import names, register
+from keras_dsd.robustness import _extras  # noqa: F401  (before the rest)
+from keras_dsd.robustness.adversarial import fgsm, pgd
+from keras_dsd.robustness.catalog import STANDARD, names, register
 from keras_dsd.robustness.corrupting import corrupt
+from keras_dsd.robustness.evaluating import evaluate
+from keras_dsd.robustness.figures import (
+    plot_fourier_sensitivity,
+    plot_gain,
+    plot_radius_accuracy,
+)
+from keras_dsd.robustness.frequency import fourier_sensitivity, radius_accuracy
+from keras_dsd.robustness.published import npy_set, published_set
+from keras_dsd.robustness.report import RobustnessReport
 
-__all__ = ["corrupt", "names", "register"]
+__all__ = [
+    "STANDARD",
+    "RobustnessReport",
+    "corrupt",
+    "evaluate",
+    "fgsm",
+    "fourier_sensitivity",
+    "names",
+    "npy_set",
+    "pgd",
+    "plot_fourier_sensitivity",
+    "plot_gain",
+    "plot_radius_accuracy",
+    "published_set",
+    "radius_accuracy",
+    "register",
+]

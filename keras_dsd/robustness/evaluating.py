@@ -1,0 +1,185 @@
+"""`evaluate(model, x, y)`: a model under each corruption, in one pass over the data.
+
+Joins a stream of batches, the scoring of models and the report; decides nothing about
+pixels.
+"""
+
+import dataclasses
+import numbers
+
+from keras_dsd import _checks, _directions
+from keras_dsd.robustness import adversarial, catalog, corrupting, published, streams
+from keras_dsd.robustness.progress import bar
+from keras_dsd.robustness.report import RobustnessReport, check_baseline
+from keras_dsd.robustness.scoring import Scoring
+
+
+def evaluate(
+    model,
+    x,
+    y=None,
+    *,
+    corruptions=None,
+    severities=None,
+    metric="accuracy",
+    mode="auto",
+    baseline=None,
+    preprocess=None,
+    batch_size=None,
+    seed=0,
+    constants="auto",
+    progress=True,
+):
+    """Measures a model on clean images and on the same images, corrupted.
+
+    Every image is corrupted in every way, and both models see the same corrupted
+    images. Data streams: memory holds a few batches.
+
+    Args:
+        model: a `keras.Model`, compiled or not, wrapped or not; or any function of a
+            batch that returns predictions.
+        x: what to corrupt: array of images (N, H, W, C) or videos (N, T, H, W, C),
+            uint8 or floating in [0, 1]; or batches `(x, y)` or `(x, y, sample_weight)`
+            of them, from a `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch
+            `DataLoader` or a generator. Or a data set that is corrupted already, see
+            `published_set` and `npy_set`.
+        y: array of labels, as long as `x`; only with arrays.
+        corruptions: list of names, or one name; besides `names()`, the attacks
+            `"fgsm"` and `"pgd"`. Defaults to `None`: the 15 of the benchmark, or all
+            that a corrupted data set holds.
+        severities: list of integers from 1 to 5, or one. Defaults to `None`: all.
+        metric: name of a metric of Keras, `keras.metrics.Metric`, or function of
+            `(y_true, y_pred)`. `"accuracy"` is chosen by the shape of the labels, as
+            in `compile`; for a binary model that returns logits give
+            `keras.metrics.BinaryAccuracy(threshold=0)`. Defaults to `"accuracy"`.
+        mode: `"max"` if more of the metric is better, `"min"` if less is, or `"auto"`:
+            by its name. Defaults to `"auto"`.
+        baseline: what mCE compares with: another model, a report on the same metric,
+            corruptions and severities, or `"alexnet"` (its published errors on
+            ImageNet-C). Defaults to `None`.
+        preprocess: function of a corrupted batch, applied before each model; what the
+            model's own data went through, say `lambda x: x / 127.5 - 1`. Defaults to
+            `None`.
+        batch_size: of arrays and corrupted data sets. Defaults to `None`: 128.
+        seed: integer, 0 or more, for the random corruptions. Defaults to 0.
+        constants: as in `corrupt`. Defaults to `"auto"`.
+        progress: whether to show a progress bar. Defaults to `True`.
+
+    Returns:
+        A `RobustnessReport`.
+
+    Raises:
+        ValueError, TypeError: if an argument is wrong, or if the metric does not fit
+            the model's output; before any work.
+
+    Reference: [Hendrycks and Dietterich, ICLR 2019](https://arxiv.org/abs/1903.12261).
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_dsd import robustness
+    >>> x = np.random.default_rng(0).random((32, 16, 16, 1), "float32")
+    >>> y = np.arange(32) % 2
+    >>> model = keras.Sequential(
+    ...     [keras.Input((16, 16, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    ... )
+    >>> report = robustness.evaluate(
+    ...     model, x, y, corruptions=["contrast", "fog"], severities=[1, 5],
+    ...     progress=False,
+    ... )
+    >>> list(report.table), sorted(report.table["fog"])
+    (['contrast', 'fog'], [1, 5])
+    """
+    _checks.boolean(progress, "progress")
+    _directions.check(mode)
+    names, severities = _names(corruptions), _severities(severities)
+    scoring = Scoring(model, metric, preprocess)
+    scorings = [scoring]
+    if isinstance(x, published.CorruptedSet):
+        source = x
+    else:
+        source = streams.Corrupting(
+            x, y, seed=seed, constants=constants, untouched=adversarial.ATTACKS
+        )
+    conditions = source.conditions(names, severities)
+    if isinstance(baseline, str):
+        check_baseline(baseline, [c for c in conditions if c != streams.CLEAN])
+    elif baseline is not None and not isinstance(baseline, RobustnessReport):
+        scorings.append(Scoring(baseline, metric, preprocess))
+    attacked = any(name in adversarial.ATTACKS for name, _ in conditions)
+    attacks = [
+        adversarial.Attacks(each.model, preprocess, seed) if attacked else None
+        for each in scorings
+    ]
+    start, seen = 0, 0  # of this batch, and of the next
+    batches = source.stream(conditions, batch_size)
+    steps = source.steps(conditions, batch_size)
+    with bar(steps, progress) as advance:
+        for condition, images, labels, weights in streams.ahead(batches):
+            if condition == conditions[0]:
+                start, seen = seen, seen + len(images)
+            for each, attack in zip(scorings, attacks, strict=True):
+                shown = images
+                if condition[0] in adversarial.ATTACKS:
+                    shown = attack(*condition, images, labels, start)
+                each.update(condition, shown, labels, weights)
+            advance("{} {}".format(*condition))
+    reports = [_report(each, mode, seen, source, conditions) for each in scorings]
+    if len(reports) > 1:
+        baseline = reports[1]
+    elif isinstance(baseline, RobustnessReport):
+        reports[0].check_like(baseline)
+    return dataclasses.replace(reports[0], baseline=baseline)
+
+
+def _report(scoring, mode, images, source, conditions):
+    values = scoring.results()
+    table: dict = {}
+    for name, severity in conditions:
+        if (name, severity) != streams.CLEAN:
+            table.setdefault(name, {})[severity] = values[name, severity]
+    return RobustnessReport(
+        metric=scoring.name,
+        grows=_directions.grows(scoring.name, mode),
+        clean=values.get(streams.CLEAN),
+        table=table,
+        families={name: _family(name) for name in table},
+        images=images,
+        seed=source.seed,
+        constants=source.constants,
+    )
+
+
+def _family(name):
+    if name in adversarial.ATTACKS:
+        return adversarial.FAMILY
+    # A corrupted data set may have corruptions that this library does not make.
+    return catalog.get(name).family if name in catalog.names() else "other"
+
+
+def _names(corruptions):
+    if corruptions is None:
+        return None
+    names = (corruptions,) if isinstance(corruptions, str) else tuple(corruptions)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            "`corruptions` must be a list of different names. "
+            f"Received: corruptions={corruptions!r}"
+        )
+    return names
+
+
+def _severities(severities):
+    if severities is None:
+        return None
+    if isinstance(severities, numbers.Integral):
+        severities = (severities,)
+    found = tuple(
+        corrupting.check_severity(severity, "severities") for severity in severities
+    )
+    if not found or len(set(found)) < len(found):
+        raise ValueError(
+            "`severities` must be a list of different integers from 1 to 5. "
+            f"Received: severities={severities!r}"
+        )
+    return tuple(sorted(found))

@@ -1,0 +1,221 @@
+"""Data sets that others have corrupted: CIFAR-10-C's files, and TFDS by name.
+
+Gives the same stream of batches as `streams.Corrupting`; knows no model.
+"""
+
+import pathlib
+
+import numpy as np
+
+from keras_dsd import _checks
+from keras_dsd.robustness import data, streams
+from keras_dsd.robustness.corruption import SEVERITIES
+
+# What TFDS calls differently.
+_TFDS_NAMES = {"frosted_glass_blur": "glass_blur", "elastic": "elastic_transform"}
+# Data set: (split, the clean one of the same images, as far as it has their size).
+_TFDS = {
+    "cifar10_corrupted": ("test", "cifar10"),
+    "imagenet2012_corrupted": ("validation", None),
+    "mnist_corrupted": ("test", "mnist_corrupted/identity"),
+}
+
+
+class CorruptedSet:
+    """Images that are corrupted already; made by `npy_set` and `published_set`.
+
+    Args:
+        cells: {(name, severity): function that loads it}. What is loaded is an array
+            of images and one of labels, or a `tf.data.Dataset` of single examples.
+        clean: function that loads the clean images, or `None`.
+    """
+
+    seed = 0
+    constants = "published"
+
+    def __init__(self, cells, clean):
+        self._cells = cells if clean is None else {streams.CLEAN: clean, **cells}
+
+    def conditions(self, names, severities):
+        """Returns the list of (name, severity) to measure, `CLEAN` first if there is.
+
+        Args:
+            names: tuple of corruptions, or `None`: all that there are.
+            severities: tuple of integers, or `None`: all that there are.
+        """
+        held = [cell for cell in self._cells if cell != streams.CLEAN]
+        for value, what, known in (
+            (names, "corruptions", {name for name, _ in held}),
+            (severities, "severities", {severity for _, severity in held}),
+        ):
+            missing = [one for one in value or () if one not in known]
+            if missing:
+                raise ValueError(
+                    f"The data set has the {what} {sorted(known)}. "
+                    f"Received: {what}={missing}"
+                )
+        chosen = [
+            (name, severity)
+            for name, severity in held
+            if (names is None or name in names)
+            and (severities is None or severity in severities)
+        ]
+        return [cell for cell in self._cells if cell == streams.CLEAN] + chosen
+
+    def steps(self, conditions, batch_size):
+        """Returns the number of batches, `None`: not known before they are loaded."""
+        return None
+
+    def stream(self, conditions, batch_size):
+        """Yields (condition, images, labels, `None`)."""
+        size = data.check_batch_size(batch_size)
+        for condition in conditions:
+            loaded = self._cells[condition]()
+            if isinstance(loaded, tuple):
+                images, labels = loaded
+                batches = (
+                    (images[start : start + size], labels[start : start + size])
+                    for start in range(0, len(images), size)
+                )
+            else:
+                batches = loaded.batch(size).as_numpy_iterator()
+            for images, labels in batches:
+                yield condition, np.asarray(images), np.asarray(labels), None
+
+
+def npy_set(folder, clean=None):
+    """Returns a data set in the format of CIFAR-10-C and CIFAR-100-C.
+
+    Args:
+        folder: path of a folder with a file `NAME.npy` for each corruption, uint8
+            images (5 * N, H, W, C) with severity 1 in the first N, and so on, and
+            `labels.npy` with 5 * N labels, or N.
+        clean: tuple `(x, y)` of the clean images and labels, for the clean accuracy.
+            Defaults to `None`: there is none.
+
+    Returns:
+        A data set for `evaluate`, which reads the files as it goes.
+
+    Raises:
+        ValueError, TypeError: the folder holds something else.
+        OSError: a file can't be read.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_dsd import robustness
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> np.save(folder / "fog.npy", np.zeros((50, 32, 32, 3), "uint8"))
+    >>> np.save(folder / "labels.npy", np.zeros(50, "uint8"))
+    >>> data = robustness.npy_set(folder)
+    >>> data.conditions(None, (1, 2))
+    [('fog', 1), ('fog', 2)]
+    """
+    folder = pathlib.Path(folder)
+    files = sorted(folder.glob("*.npy"))
+    names = [file.stem for file in files if file.stem != "labels"]
+    if not names or len(names) == len(files):
+        raise ValueError(
+            "A folder with a NAME.npy for each corruption and a labels.npy is needed. "
+            f"Received: folder={str(folder)!r} with {[file.name for file in files]}"
+        )
+    labels = _load(folder / "labels.npy")
+    cells = {}
+    for name in names:
+        images = _load(folder / f"{name}.npy")
+        number, rest = divmod(len(images) if images.ndim else 0, len(SEVERITIES))
+        if images.ndim != 4 or images.dtype != np.uint8 or rest or not number:
+            raise ValueError(
+                f"{name}.npy must hold uint8 images (5 * N, H, W, C). "
+                f"Received: shape {images.shape}, dtype {images.dtype}"
+            )
+        if labels.shape not in ((number,), (number * len(SEVERITIES),)):
+            raise ValueError(
+                f"labels.npy must hold {number * len(SEVERITIES)} labels, or {number}, "
+                f"for the images of {name}.npy. Received: shape {labels.shape}"
+            )
+        for severity in SEVERITIES:
+            rows = slice((severity - 1) * number, severity * number)
+            of_rows = rows if len(labels) == len(images) else slice(None)
+            cells[name, severity] = _Arrays(images, labels, rows, of_rows)
+    if clean is not None:
+        data.check_arrays(*clean)
+    return CorruptedSet(cells, None if clean is None else lambda: tuple(clean))
+
+
+class _Arrays:
+    """Loads the rows of one severity; the files are read when they are looked at."""
+
+    def __init__(self, images, labels, rows, of_labels):
+        self._parts = images, labels, rows, of_labels
+
+    def __call__(self):
+        images, labels, rows, of_labels = self._parts
+        return images[rows], labels[of_labels]
+
+
+def _load(path):
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"Not a whole file of NumPy. Received: path={str(path)!r} ({error})"
+        ) from error
+
+
+def published_set(name, *, clean=None, data_dir=None):
+    """Returns a corrupted data set of TensorFlow Datasets.
+
+    Needs the extra `datasets`. TFDS downloads it when it is first read
+    (`cifar10_corrupted`: 2.9 GB); `imagenet2012_corrupted` has to be prepared by hand,
+    see its page there. `mnist_corrupted` has one strength, which counts as severity 1.
+
+    Args:
+        name: `"cifar10_corrupted"`, `"imagenet2012_corrupted"` or `"mnist_corrupted"`.
+        clean: `tf.data.Dataset` of single clean examples `(image, label)`, or arrays
+            `(x, y)`. Defaults to `None`: the clean images that TFDS has; for ImageNet
+            none, for they come in all sizes.
+        data_dir: folder of TFDS. Defaults to `None`: its own default.
+
+    Returns:
+        A data set for `evaluate`. Corruptions have the names of `names()`, where TFDS
+        has others: `glass_blur`, `elastic_transform`.
+
+    Raises:
+        ValueError, TypeError: there is no such data set.
+        ImportError: tensorflow-datasets is not installed.
+
+    Example:
+
+    >>> from keras_dsd import robustness
+    >>> data = robustness.published_set("cifar10_corrupted")
+    >>> len(data.conditions(None, None))  # clean, and 19 corruptions of 5 severities
+    96
+    """
+    split, of_clean = _checks.known(name, "name", _TFDS)
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            "TensorFlow Datasets is needed: pip install "
+            f'"keras-dsd[datasets]". Received: name={name!r}'
+        ) from error
+
+    def loader(builder):
+        return lambda: tfds.load(
+            builder, split=split, as_supervised=True, data_dir=data_dir
+        )
+
+    cells = {}
+    for config in tfds.builder_cls(name).builder_configs:
+        if config == "identity":
+            continue
+        corruption, _, severity = config.rpartition("_")
+        if not severity.isdigit():
+            corruption, severity = config, "1"
+        key = _TFDS_NAMES.get(corruption, corruption), int(severity)
+        cells[key] = loader(f"{name}/{config}")
+    if clean is not None:
+        return CorruptedSet(cells, lambda: clean)
+    return CorruptedSet(cells, of_clean and loader(of_clean))
