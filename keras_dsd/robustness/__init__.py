@@ -17,10 +17,12 @@ from keras_dsd.robustness.figures import (
 from keras_dsd.robustness.frequency import fourier_sensitivity, radius_accuracy
 from keras_dsd.robustness.published import npy_set, published_set
 from keras_dsd.robustness.report import RobustnessReport
+from keras_dsd.robustness.sheet import contact_sheet
 
 __all__ = [
     "STANDARD",
     "RobustnessReport",
+    "contact_sheet",
     "corrupt",
     "evaluate",
     "fgsm",

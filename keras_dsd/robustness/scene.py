@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 FINE = 4  # the scene is drawn at this multiple of its size, then reduced
+LEAST = 256  # pixels of the side that it is drawn at, at least
 STEEL, SHADOW, BRASS = (158, 166, 173), (26, 26, 28), (199, 153, 71)
 
 
@@ -27,7 +28,7 @@ def conveyor(size=224, frames=None):
 
 
 def _draw(size, at):
-    side = size * FINE
+    side = max(size * FINE, LEAST)
     image = _belt(side, at)
     gear = np.array([at, 0.42]) * side
     cv2.circle(image, _point(gear + 0.02 * side), int(0.3 * side), SHADOW, -1)

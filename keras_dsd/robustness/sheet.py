@@ -5,6 +5,7 @@ Knows `corrupt` and matplotlib.
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from keras_dsd import _checks
 from keras_dsd.robustness import catalog
@@ -109,9 +110,8 @@ def _figure(titles, rows):
     figure = Figure(
         figsize=(INCHES * len(titles) + 1.6, INCHES * height / width * len(rows) + 0.4),
         dpi=100,
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0),
     )
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0)
     axes = figure.subplots(len(rows), len(titles), squeeze=False)
     for own, (name, pictures) in zip(axes, rows, strict=True):
         for axis, picture in zip(own, pictures, strict=True):
