@@ -117,3 +117,10 @@ def along_height(matrix, images):
     """Returns `matrix @ image` for images laid out (H, ...)."""
     flat = matrix @ images.reshape(images.shape[0], -1)
     return flat.reshape(len(flat), *images.shape[1:])
+
+
+def each_along_height(blocks, images):
+    """Returns `matrix @ image` for images (N, H, ...); `blocks` has it N times."""
+    number, height = images.shape[:2]
+    flat = blocks @ images.reshape(number * height, -1)
+    return flat.reshape(number, -1, *images.shape[2:])
