@@ -6,11 +6,35 @@ Gathers what the rooms of corruptions define; does nothing to images.
 import numpy as np
 
 from keras_dsd import _checks
-from keras_dsd.robustness import lens, light, motion, noise, sensor, transmission, video
+from keras_dsd.robustness import (
+    blur,
+    digital,
+    extra,
+    lens,
+    light,
+    motion,
+    noise,
+    sensor,
+    transmission,
+    video,
+    weather,
+)
 from keras_dsd.robustness.corruption import Corruption, each
 
 # In the order in which reports list them.
-_ROOMS = (noise, lens, sensor, light, motion, transmission, video)
+_ROOMS = (
+    noise,
+    blur,
+    weather,
+    digital,
+    extra,
+    lens,
+    sensor,
+    light,
+    motion,
+    transmission,
+    video,
+)
 # Those that published means are taken over.
 STANDARD = (
     "gaussian_noise",

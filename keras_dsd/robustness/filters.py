@@ -25,6 +25,17 @@ def image_by_image(function, images):
     return results
 
 
+def grey(images):
+    """Returns the luma of images (..., 3) or (..., 1), as (..., 1)."""
+    if images.shape[-1] == 1:
+        return images
+    red, green, blue = (images[..., channel, None] for channel in range(3))
+    grey = red * np.float32(0.299)
+    grey += green * np.float32(0.587)
+    grey += blue * np.float32(0.114)
+    return grey
+
+
 def gaussian(images, sigma):
     """Returns blurred images; the edge goes on beyond the edge, 4 sigma count."""
     if not sigma:
@@ -104,13 +115,17 @@ def zoom_matrix(length, factor):
     The middle of the axis is enlarged linearly as `scipy.ndimage.zoom` does it, and as
     much of it is kept as fits.
     """
-    kept = math.ceil(length / factor)
-    first = (length - kept) // 2
+    enlarging = _enlarging(length, factor)
+    first = (length - enlarging.shape[1]) // 2
     matrix = np.zeros((length, length), np.float32)
-    matrix[:, first : first + kept] = scipy.ndimage.zoom(
-        np.eye(kept), (factor, 1), order=1
-    )[:length]
+    matrix[:, first : first + enlarging.shape[1]] = enlarging
     return scipy.sparse.csr_array(matrix)
+
+
+@functools.cache
+def _enlarging(length, factor):
+    kept = np.eye(math.ceil(length / factor), dtype=np.float32)
+    return scipy.ndimage.zoom(kept, (factor, 1), order=1)[:length]
 
 
 def along_height(matrix, images):
@@ -124,3 +139,18 @@ def each_along_height(blocks, images):
     number, height = images.shape[:2]
     flat = blocks @ images.reshape(number * height, -1)
     return flat.reshape(number, -1, *images.shape[2:])
+
+
+def enlarged(layers, shape, factor):
+    """Returns the middles of layers (N, H, W) that are zoomed by a factor.
+
+    Args:
+        layers: float32 (N, H / factor, W / factor), rounded up: what will be seen.
+        shape: H and W.
+        factor: of the zoom.
+    """
+    down, right = (scipy.sparse.csr_array(_enlarging(side, factor)) for side in shape)
+    by_column = np.ascontiguousarray(layers.transpose(2, 0, 1))  # (w, N, h)
+    by_column = along_height(right, by_column)
+    by_row = np.ascontiguousarray(by_column.transpose(2, 1, 0))  # (h, N, W)
+    return np.ascontiguousarray(along_height(down, by_row).transpose(1, 0, 2))
