@@ -110,7 +110,7 @@ def _figure(titles, rows):
     figure = Figure(
         figsize=(INCHES * len(titles) + 1.6, INCHES * height / width * len(rows) + 0.4),
         dpi=100,
-        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0),
+        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0),
     )
     axes = figure.subplots(len(rows), len(titles), squeeze=False)
     for own, (name, pictures) in zip(axes, rows, strict=True):
