@@ -1,4 +1,4 @@
-"""Draws the contact sheets that docs/corruptions.md shows: `python docs/images/draw.py`.
+"""Draws the sheets that docs/corruptions.md shows: `python docs/images/draw.py`.
 
 The picture on them is drawn too (`keras_dsd.robustness.scene`), so it is free to use.
 """
