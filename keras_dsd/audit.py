@@ -51,19 +51,9 @@ class AuditLog:
     """
 
     def __init__(self, path):
-        name = os.fspath(path) if isinstance(path, os.PathLike) else path
-        if not isinstance(name, str):
-            raise TypeError(
-                "`path` must be a str or an `os.PathLike`, the path of a file. "
-                f"Received: path={path!r}"
-            )
         # The file behind a link: replacing the link would leave that file behind.
-        file = None if "\0" in name else pathlib.Path(os.path.realpath(name))
-        if (
-            file is None
-            or not file.parent.is_dir()
-            or (file.exists() and not file.is_file())
-        ):
+        file = pathlib.Path(os.path.realpath(_name_of(path)))
+        if not file.parent.is_dir() or (file.exists() and not file.is_file()):
             raise ValueError(
                 "`path` must be the path of a file, in a folder that exists. "
                 f"Received: path={path!r}"
@@ -179,11 +169,12 @@ def read(path):
         they were written.
 
     Raises:
+        TypeError: `path` is neither a str nor an `os.PathLike`.
         ValueError: a line is no update, or only a part of one; the message says which.
         OSError: the file can't be read, say `FileNotFoundError`.
     """
     records = []
-    lines = pathlib.Path(path).read_bytes().splitlines()
+    lines = pathlib.Path(_name_of(path)).read_bytes().splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             records.append(_parse(line))
@@ -193,6 +184,19 @@ def read(path):
                 f"Received: {line[:60]!r}"
             ) from error
     return records
+
+
+def _name_of(path):
+    """Returns the name of a file as a str."""
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise TypeError(
+            "`path` must be a str or an `os.PathLike`, the path of a file. "
+            f"Received: path={path!r}"
+        )
+    if "\0" in name:
+        raise ValueError(f"`path` must be the path of a file. Received: path={path!r}")
+    return name
 
 
 def _parse(line):

@@ -5,6 +5,7 @@ far training has come, and gives the model the step that fits the masks in force
 """
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -67,7 +68,7 @@ class DSDCallback(keras.callbacks.Callback):
         self.seed = _checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
         self.verbose = _checks.integer(verbose, "verbose", at_least=0)
-        self._run = None
+        self._run: Any = None
 
     def set_model(self, model):
         """Checks what the phases will need, before anything changes.

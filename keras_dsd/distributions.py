@@ -243,7 +243,7 @@ def _checked(shapes, rank=1):
     try:
         # `operator.index` takes the integers of all libraries, and nothing else.
         checked = [tuple(map(operator.index, shape)) for shape in shapes]
-    except TypeError:
+    except Exception:  # each backend's tensors raise their own kind
         raise TypeError(f"{wanted} axes. Received: shapes={shapes!r}") from None
     if any(len(shape) < rank or min(shape) < 1 for shape in checked):
         raise ValueError(f"{wanted} axes. Received: shapes={shapes!r}")

@@ -63,8 +63,7 @@ class Plateau(Config):
                 f"Received: monitor={self.monitor!r}"
             )
         _checks.integer(self.patience, "patience", at_least=1)
-        if self.min_delta != 0:
-            _checks.positive(self.min_delta, "min_delta")
+        _checks.not_negative(self.min_delta, "min_delta")
         _directions.check(self.mode)
 
     def improves(self, value, best):

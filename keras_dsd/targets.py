@@ -6,6 +6,7 @@ weights; knows no values.
 """
 
 from keras_dsd import _checks, counts, distributions, patterns, regrowth
+from keras_dsd.regrowth import lookup
 
 
 class Targets:
@@ -57,13 +58,13 @@ class Targets:
             self.final.append(final)
             self.methods.append(self._method(phase, weight, pattern, final))
             self.follows.append(self._follows(phase, weight))
-        regrowth.check(phase.regrowth, [weight.path for weight in weights])
+        lookup.check(phase.regrowth, [weight.path for weight in weights])
 
     def _method(self, phase, weight, pattern, final):
         """Returns what moves the weight's connections; what has a pattern is static."""
         if phase.regrowth is None or pattern != patterns.Unstructured():
             return None
-        method = regrowth.choose(phase.regrowth, weight.path)
+        method = lookup.choose(phase.regrowth, weight.path)
         # What begins dense has nothing to exchange, but may get sparser by and by.
         stays_dense = final == 0 and not isinstance(method, regrowth.GraNet)
         if self._own(weight) == 0 or stays_dense:

@@ -307,20 +307,20 @@ def test_get_refuses(value):
 def test_the_first_expression_that_matches_counts():
     methods = regrowth.get({"head/": "set", "head|conv": "rigl"})
     paths = ("net/head/kernel", "net/conv/kernel", "net/body/kernel")
-    assert [regrowth.choose(methods, path) for path in paths] == [
+    assert [lookup.choose(methods, path) for path in paths] == [
         regrowth.SET(),
         regrowth.RigL(),
         regrowth.Static(),
     ]
-    assert regrowth.choose(METHODS[1], "any") is METHODS[1]
+    assert lookup.choose(METHODS[1], "any") is METHODS[1]
 
 
 def test_each_expression_must_match_a_path():
     methods = regrowth.get({"conv": "rigl", "haed": "set"})
-    regrowth.check(methods, ["conv/kernel", "haed/kernel"])
-    regrowth.check(METHODS[1], [])
+    lookup.check(methods, ["conv/kernel", "haed/kernel"])
+    lookup.check(METHODS[1], [])
     with pytest.raises(ValueError, match=r"'haed', .*conv/kernel.*Received: regrow"):
-        regrowth.check(methods, ["conv/kernel", "head/kernel"])
+        lookup.check(methods, ["conv/kernel", "head/kernel"])
 
 
 @pytest.mark.parametrize("method", [*METHODS, SameSign(0.2, tilt=0.5)], ids=repr)

@@ -5,7 +5,7 @@ the connections.
 """
 
 from keras_dsd.regrowth.base import Connections, Counts, Regrowth
-from keras_dsd.regrowth.lookup import check, choose, get
+from keras_dsd.regrowth.lookup import get
 from keras_dsd.regrowth.methods import MEST, SET, SNFS, GraNet, RigL, Static
 
 __all__ = [
@@ -18,7 +18,5 @@ __all__ = [
     "Regrowth",
     "RigL",
     "Static",
-    "check",
-    "choose",
     "get",
 ]
