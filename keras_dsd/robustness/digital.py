@@ -17,12 +17,13 @@ from keras_dsd.robustness.strengths import standard
 
 def contrast(images, factor, rngs):
     """Brings every value nearer to the mean of its channel."""
+    number, height, width, channels = images.shape
     # Image by image: NumPy's sums over a batch depend on how many images it has.
-    means = np.array([cv2.mean(image)[: image.shape[-1]] for image in images])
-    means = means[:, None, None] * (1 - factor)
-    results = images * np.float32(factor)
-    results += means.astype(np.float32)
-    return results
+    means = np.array([cv2.mean(image)[:channels] for image in images])
+    means = np.tile(means * (1 - factor), width)[:, None].astype(np.float32)
+    results = images.reshape(number, height, width * channels) * np.float32(factor)
+    results += means
+    return results.reshape(images.shape)
 
 
 def elastic_transform(images, strength, rngs):

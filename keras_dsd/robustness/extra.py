@@ -31,19 +31,21 @@ def gaussian_blur(images, sigma, rngs):
 def spatter(images, strength, rngs):
     """Throws water or mud at the lens."""
     mean, deviation, sigma, threshold, amount, is_mud = strength
-    drops = noise.normal((*images.shape[:3], 1), rngs)
+    number, height, width, channels = images.shape
+    drops = noise.normal((number, height, width, 1), rngs)
     drops *= np.float32(deviation)
     drops += np.float32(mean)
     drops = filters.gaussian(drops, sigma)
     if is_mud:
         mask = filters.gaussian((drops > threshold).astype(np.float32), amount)
         mask[mask < 0.8] = 0
-        return images * (1 - mask) + mask * _coloured(_MUD, images)
+        mask = filters.spread(mask[..., 0], channels)
+        return images * (1 - mask) + _coloured(mask, _MUD)
     drops[drops < threshold] = 0
     mask = drops * filters.image_by_image(_refraction, drops)
     brightest = mask.max(axis=(1, 2, 3), keepdims=True)
     mask *= np.float32(amount) / np.where(brightest == 0, 1, brightest)
-    return images + np.minimum(mask, 1) * _coloured(_WATER, images)
+    return images + _coloured(filters.spread(mask[..., 0], channels), _WATER)
 
 
 def _refraction(drops):
@@ -55,8 +57,13 @@ def _refraction(drops):
     return cv2.blur(light, (3, 3)).astype(np.float32)
 
 
-def _coloured(colour, images):
-    return colour if images.shape[-1] == 3 else filters.grey(colour)
+def _coloured(masks, colour):
+    """Returns masks (N, H, W, C) in a colour, or its luma."""
+    *shape, width, channels = masks.shape
+    if channels == 1:
+        return masks * filters.grey(colour[None, None])
+    masks = masks.reshape(*shape, width * channels)
+    return (masks * np.tile(colour, width)).reshape(*shape, width, channels)
 
 
 def saturate(images, strength, rngs):
@@ -68,16 +75,18 @@ def saturate(images, strength, rngs):
     if images.shape[-1] == 1:
         return images.copy()
     factor, added = (np.float32(value) for value in strength)
-    value = images.max(axis=-1, keepdims=True)
-    below = value - images  # how much each channel is below the value
-    range_ = below.max(axis=-1, keepdims=True)
-    # Saturation is range / value; the new one, as a share of the value.
-    saturation = range_ / np.where(value == 0, 1, value)
+    value = filters.brightest(images)
+    range_ = value + filters.brightest(-images)
+    # Saturation is range / value; here the new one, as a share of the value.
+    saturation = range_ / np.where(value == 0, np.float32(1), value)
     new = np.clip(saturation * factor + added, 0, 1) * value
     hueless = range_ == 0
-    below *= new / np.where(hueless, 1, range_)
+    value = filters.spread(value, 3)
+    # By how much each channel is below the value.
+    below = value - images
+    below *= filters.spread(new / np.where(hueless, np.float32(1), range_), 3)
     if added:
-        below[..., 1:] += np.where(hueless, new, 0)
+        below[hueless, 1:] = new[hueless][:, None]
     return value - below
 
 

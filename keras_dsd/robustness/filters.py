@@ -25,15 +25,31 @@ def image_by_image(function, images):
     return results
 
 
+# NumPy is slow where it broadcasts along three channels, so layers are spread first.
+
+
 def grey(images):
-    """Returns the luma of images (..., 3) or (..., 1), as (..., 1)."""
+    """Returns the luma of images (..., H, W, 3) or (..., H, W, 1), as (..., H, W)."""
     if images.shape[-1] == 1:
-        return images
-    red, green, blue = (images[..., channel, None] for channel in range(3))
-    grey = red * np.float32(0.299)
-    grey += green * np.float32(0.587)
-    grey += blue * np.float32(0.114)
-    return grey
+        return images[..., 0]
+    flat = cv2.cvtColor(images.reshape(-1, images.shape[-2], 3), cv2.COLOR_RGB2GRAY)
+    return flat.reshape(images.shape[:-1])
+
+
+def spread(layers, channels):
+    """Returns float32 layers (N, H, W) that are the same in all channels."""
+    if channels == 1:
+        return layers[..., None]
+    flat = np.ascontiguousarray(layers).reshape(-1, layers.shape[-1])
+    return cv2.cvtColor(flat, cv2.COLOR_GRAY2RGB).reshape(*layers.shape, channels)
+
+
+def brightest(images):
+    """Returns the largest value of each pixel, (N, H, W)."""
+    result = images[..., 0]
+    for channel in range(1, images.shape[-1]):
+        result = np.maximum(result, images[..., channel])
+    return result
 
 
 def gaussian(images, sigma):

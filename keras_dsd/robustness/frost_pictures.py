@@ -1,7 +1,7 @@
 """Pictures of frost: made here of crystals, or photos that the user gives.
 
-The photos of the reference state neither origin nor licence, so they are not part of this
-library. Its own pictures resemble them in colours, contrast and spectrum.
+The photos of the reference state neither origin nor licence, so they are not part of
+this library. Its own pictures resemble them in colours, contrast and spectrum.
 """
 
 import functools
@@ -95,7 +95,7 @@ def _scaled(index, height, width, scale, channels):
         how = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
         picture = cv2.resize(picture, size, interpolation=how)
     picture = picture * np.float32(1 / 255)
-    return picture if channels == 3 else filters.grey(picture)
+    return picture if channels == 3 else filters.grey(picture)[..., None]
 
 
 @functools.cache

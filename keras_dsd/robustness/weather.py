@@ -14,7 +14,7 @@ from keras_dsd.robustness.strengths import standard
 def snow(images, strength, rngs):
     """Whitens the picture and lets flakes fall through it."""
     mean, deviation, zoom, threshold, radius, sigma, weight = strength
-    number, height, width, _ = images.shape
+    number, height, width, channels = images.shape
     # Only the middle of the reference's noise is seen, enlarged.
     kept = (math.ceil(height / zoom), math.ceil(width / zoom))
     flakes = noise.normal((number, *kept), rngs)
@@ -27,14 +27,14 @@ def snow(images, strength, rngs):
         parts = filters.line_kernel(radius, sigma, rng.uniform(-135, -45))
         layer[:] = filters.move(layer, parts)
     # The reference keeps 8 bits of the flakes.
-    flakes = (np.rint(flakes * np.float32(255)) * np.float32(1 / 255))[..., None]
+    flakes = np.rint(flakes * np.float32(255)) * np.float32(1 / 255)
+    flakes += flakes[:, ::-1, ::-1].copy()
 
     white = filters.grey(images) * np.float32(1.5) + np.float32(0.5)
-    white = np.maximum(images, white)
+    white = np.maximum(images, filters.spread(white, channels))
     white *= np.float32(1 - weight)
     white += images * np.float32(weight)
-    white += flakes
-    white += flakes[:, ::-1, ::-1]
+    white += filters.spread(flakes, channels)
     return white
 
 
@@ -59,10 +59,11 @@ def frost(images, strength, rngs):
 def fog(images, strength, rngs):
     """Lays clouds over the image, a fractal of midpoint displacement."""
     amount, decay = strength
-    _, height, width, _ = images.shape
-    clouds = _clouds(max(height, width), decay, rngs)
+    _, height, width, channels = images.shape
+    clouds = _clouds(max(height, width), decay, rngs)[:, :height, :width]
+    results = filters.spread(clouds * np.float32(amount), channels)
+    results += images
     brightest = images.max(axis=(1, 2, 3), keepdims=True)
-    results = images + np.float32(amount) * clouds[:, :height, :width, None]
     results *= brightest / (brightest + np.float32(amount))
     return results
 
@@ -110,12 +111,14 @@ def _clouds(side, decay, rngs):
 
 def brightness(images, added, rngs):
     """Adds to the value of hue, saturation and value."""
-    value = images.max(axis=-1, keepdims=True)
+    value = filters.brightest(images)
     lighter = np.minimum(value + np.float32(added), 1)
     # The same hue and saturation: all channels by the same factor; black turns grey.
     black = value == 0
     factor = lighter / np.where(black, np.float32(1), value)
-    return np.where(black, lighter, images * factor)
+    results = images * filters.spread(factor, images.shape[-1])
+    results[black] = lighter[black][:, None]
+    return results
 
 
 CORRUPTIONS = (
