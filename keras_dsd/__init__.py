@@ -1,5 +1,7 @@
 """Dense-Sparse-Dense and dynamic sparse training for Keras 3, in plain `model.fit`."""
 
+import importlib
+
 from keras_dsd import _quiet
 
 with _quiet.import_of_keras():
@@ -27,3 +29,10 @@ __all__ = [
     "sparsity_report",
     "strip",
 ]
+
+
+def __getattr__(name):
+    # Needs packages that training does not, so it is imported when it is first used.
+    if name == "robustness":
+        return importlib.import_module("keras_dsd.robustness")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -140,3 +140,32 @@ def test_readme_has_the_commands_that_ci_runs(marker):
     command = after.split("\n```")[0]
     assert command.startswith("python3 -m venv .venv && ")
     assert "\n" not in command
+
+
+def test_robustness_is_imported_when_it_is_used():
+    program = (
+        "import sys, keras_dsd; assert 'keras_dsd.robustness' not in sys.modules; "
+        "keras_dsd.robustness.corrupt; assert 'keras_dsd.robustness' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
+
+
+def test_robustness_says_what_to_install():
+    program = (
+        "import importlib.util, sys\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: name != 'cv2' and find(name) or None\n"
+        "import keras_dsd\n"
+        "try:\n"
+        "    keras_dsd.robustness\n"
+        "except ImportError as error:\n"
+        "    assert 'pip install \"keras-dsd[robustness]\"' in str(error)\n"
+        "    sys.exit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY)
+    assert done.returncode == 7
+
+
+def test_other_names_are_not_there():
+    with pytest.raises(AttributeError, match="no attribute 'sparsify'"):
+        keras_dsd.sparsify  # noqa: B018

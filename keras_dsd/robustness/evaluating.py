@@ -95,22 +95,19 @@ def evaluate(
     names, severities = _names(corruptions), _severities(severities)
     scoring = Scoring(model, metric, preprocess)
     scorings = [scoring]
-    if isinstance(x, published.CorruptedSet):
-        source = x
-    else:
-        source = streams.Corrupting(
-            x, y, seed=seed, constants=constants, untouched=adversarial.ATTACKS
-        )
+    source = _source(x, y, seed, constants)
     conditions = source.conditions(names, severities)
     if isinstance(baseline, str):
         check_baseline(baseline, [c for c in conditions if c != streams.CLEAN])
-    elif baseline is not None and not isinstance(baseline, RobustnessReport):
+    elif isinstance(baseline, RobustnessReport):
+        baseline.check_like(scoring.name, conditions)
+    elif baseline is not None:
         scorings.append(Scoring(baseline, metric, preprocess))
-    attacked = any(name in adversarial.ATTACKS for name, _ in conditions)
-    attacks = [
-        adversarial.Attacks(each.model, preprocess, seed) if attacked else None
-        for each in scorings
-    ]
+    attacks = []
+    if any(name in adversarial.ATTACKS for name, _ in conditions):
+        attacks = [
+            adversarial.Attacks(each.model, preprocess, seed) for each in scorings
+        ]
     start, seen = 0, 0  # of this batch, and of the next
     batches = source.stream(conditions, batch_size)
     steps = source.steps(conditions, batch_size)
@@ -118,18 +115,25 @@ def evaluate(
         for condition, images, labels, weights in streams.ahead(batches):
             if condition == conditions[0]:
                 start, seen = seen, seen + len(images)
-            for each, attack in zip(scorings, attacks, strict=True):
+            name, severity = condition
+            for i, each in enumerate(scorings):
                 shown = images
-                if condition[0] in adversarial.ATTACKS:
-                    shown = attack(*condition, images, labels, start)
+                if name in adversarial.ATTACKS:
+                    shown = attacks[i](name, severity, images, labels, start)
                 each.update(condition, shown, labels, weights)
-            advance("{} {}".format(*condition))
+            advance(f"{name} {severity}")
     reports = [_report(each, mode, seen, source, conditions) for each in scorings]
     if len(reports) > 1:
         baseline = reports[1]
-    elif isinstance(baseline, RobustnessReport):
-        reports[0].check_like(baseline)
     return dataclasses.replace(reports[0], baseline=baseline)
+
+
+def _source(x, y, seed, constants):
+    if isinstance(x, published.CorruptedSet):
+        return x
+    return streams.Corrupting(
+        x, y, seed=seed, constants=constants, untouched=adversarial.ATTACKS
+    )
 
 
 def _report(scoring, mode, images, source, conditions):

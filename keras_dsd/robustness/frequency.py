@@ -6,6 +6,7 @@ filter or a wave, and score the model on it.
 
 import functools
 import itertools
+import math
 
 import numpy as np
 
@@ -222,7 +223,7 @@ def _distance(size):
 
 def _radii(size):
     highest = max(size) / np.sqrt(2)
-    return [float(radius) for radius in np.linspace(0, highest, 9).round(1)]
+    return [math.ceil(10 * radius) / 10 for radius in np.linspace(0, highest, 9)]
 
 
 def _frequencies(size, reach):

@@ -19,6 +19,7 @@ _TFDS = {
     "imagenet2012_corrupted": ("validation", None),
     "mnist_corrupted": ("test", "mnist_corrupted/identity"),
 }
+NAMES = tuple(_TFDS)
 
 
 class CorruptedSet:
@@ -70,17 +71,17 @@ class CorruptedSet:
         """Yields (condition, images, labels, `None`)."""
         size = data.check_batch_size(batch_size)
         for condition in conditions:
-            loaded = self._cells[condition]()
-            if isinstance(loaded, tuple):
-                images, labels = loaded
-                batches = (
-                    (images[start : start + size], labels[start : start + size])
-                    for start in range(0, len(images), size)
-                )
-            else:
-                batches = loaded.batch(size).as_numpy_iterator()
-            for images, labels in batches:
+            for images, labels in _batches(self._cells[condition](), size):
                 yield condition, np.asarray(images), np.asarray(labels), None
+
+
+def _batches(loaded, size):
+    if not isinstance(loaded, tuple):
+        yield from loaded.batch(size).as_numpy_iterator()
+        return
+    images, labels = loaded
+    for start in range(0, len(images), size):
+        yield images[start : start + size], labels[start : start + size]
 
 
 def npy_set(folder, clean=None):

@@ -7,6 +7,7 @@ import json
 import math
 import pathlib
 import statistics
+import typing
 
 from keras_dsd import _checks
 from keras_dsd.robustness import published_errors
@@ -41,7 +42,7 @@ class RobustnessReport:
     images: int
     seed: int
     constants: str
-    baseline: "RobustnessReport | str | None" = None
+    baseline: typing.Any = None
 
     @property
     def means(self):
@@ -134,27 +135,40 @@ class RobustnessReport:
         >>> ours.gain_over(theirs)
         {'fog': 0.25}
         """
-        self.check_like(other)
+        if not isinstance(other, RobustnessReport):
+            raise TypeError(
+                "`other` must be a `RobustnessReport`. "
+                f"Received: other of type {type(other).__name__}"
+            )
+        self.check_like(other.metric, other._cells())
         sign = 1 if self.grows else -1
         return {
             name: sign * (mean - other.means[name]) for name, mean in self.means.items()
         }
 
-    def check_like(self, other):
-        """Raises a ValueError unless a report is of the same things as this one."""
-        if not isinstance(other, RobustnessReport):
-            raise TypeError(
-                f"A `RobustnessReport` is needed. Received: {type(other).__name__}"
-            )
+    def check_like(self, metric, conditions):
+        """Raises a ValueError unless this report is of the same things as another one.
+
+        Args:
+            metric: name of the other's metric.
+            conditions: iterable of the other's (name, severity); those of severity 0,
+                which are clean images, don't count.
+        """
+        conditions = {(name, severity) for name, severity in conditions if severity}
         for what, own, others in (
-            ("metric", self.metric, other.metric),
-            ("corruptions and severities", _cells(self), _cells(other)),
+            ("metric", self.metric, metric),
+            ("corruptions and severities", self._cells(), conditions),
         ):
             if own != others:
                 raise ValueError(
                     f"Two reports can be compared if they have the same {what}. "
-                    f"Received: {own} and {others}"
+                    f"Received: {_shown(own)} and {_shown(others)}"
                 )
+
+    def _cells(self):
+        return {
+            (name, severity) for name, row in self.table.items() for severity in row
+        }
 
     def _error(self, value):
         return 1 - value if self.grows else value
@@ -174,7 +188,10 @@ class RobustnessReport:
         return None if clean is None else self.baseline._error(clean)
 
     def to_dict(self):
-        """Returns all numbers, measured and derived, as a dict that JSON can hold."""
+        """Returns all numbers, measured and derived, as a dict that JSON can hold.
+
+        Ratios to a baseline that makes no error, which are infinite, are `None`.
+        """
         baseline = self.baseline
         if isinstance(baseline, RobustnessReport):
             baseline = baseline.to_dict()
@@ -184,10 +201,10 @@ class RobustnessReport:
             "clean": self.clean,
             "robust": self.robust,
             "by_family": self.by_family,
-            "mce": self.mce,
-            "relative_mce": self.relative_mce,
-            "ce": self.ce,
-            "relative_ce": self.relative_ce,
+            "mce": _finite(self.mce),
+            "relative_mce": _finite(self.relative_mce),
+            "ce": _finite(self.ce),
+            "relative_ce": _finite(self.relative_ce),
             "table": {
                 name: {str(severity): value for severity, value in row.items()}
                 for name, row in self.table.items()
@@ -331,14 +348,20 @@ def check_baseline(baseline, table):
             )
 
 
-def _cells(report):
-    return {name: sorted(row) for name, row in report.table.items()}
+def _shown(value):
+    return value if isinstance(value, str) else sorted(value)
 
 
 def _ratio(error, baseline):
     if baseline:
         return error / baseline
     return math.inf if error else 1.0
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _number(value):

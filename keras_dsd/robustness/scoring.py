@@ -31,7 +31,7 @@ class Scoring:
             )
         self.model, self.preprocess = model, preprocess
         self._predict = getattr(model, "predict_on_batch", model)
-        self._prototype = _metric(metric)
+        self._new = _maker(metric)
         self.name = _name(metric)
         self._metrics: dict = {}
 
@@ -50,7 +50,7 @@ class Scoring:
         """
         outputs = self._outputs(images)
         if condition not in self._metrics:
-            self._metrics[condition] = self._new_metric(labels, outputs)
+            self._metrics[condition] = self._new(labels, outputs)
         self._update(self._metrics[condition], labels, outputs, weights)
 
     def results(self):
@@ -81,11 +81,6 @@ class Scoring:
             )
         return outputs
 
-    def _new_metric(self, labels, outputs):
-        if self._prototype is None:
-            return _accuracy(labels, outputs)
-        return self._prototype.from_config(self._prototype.get_config())
-
     def _update(self, metric, labels, outputs, weights):
         try:
             metric.update_state(labels, outputs, sample_weight=weights)
@@ -97,11 +92,11 @@ class Scoring:
             ) from error
 
 
-def _metric(metric):
-    """Returns a metric to be copied, or `None`: the accuracy that fits the labels."""
+def _maker(metric):
+    """Returns a function of (labels, outputs) that makes a new metric."""
     if isinstance(metric, str):
         if metric in ("accuracy", "acc"):
-            return None
+            return _accuracy
         try:
             metric = keras.metrics.get(metric)
         except ValueError as error:
@@ -109,9 +104,9 @@ def _metric(metric):
                 f"Keras knows no such metric. Received: metric={metric!r}"
             ) from error
     if isinstance(metric, keras.metrics.Metric):
-        return metric
+        return lambda labels, outputs: metric.from_config(metric.get_config())
     if callable(metric):
-        return keras.metrics.MeanMetricWrapper(metric, name=_name(metric))
+        return lambda labels, outputs: keras.metrics.MeanMetricWrapper(metric)
     raise TypeError(
         "`metric` must be the name of a metric of Keras, a `keras.metrics.Metric`, or "
         f"a function of (y_true, y_pred). Received: metric={metric!r}"

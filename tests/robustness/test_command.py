@@ -1,0 +1,143 @@
+"""`keras-dsd robustness`, on real files."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dsd import cli
+from keras_dsd.robustness import RobustnessReport, evaluate
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with two models, and the same ten images in three forms."""
+    folder = tmp_path_factory.mktemp("files")
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), "uint8")
+    labels = np.arange(10) % 2
+    for seed, name in enumerate(("model", "other")):
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2, activation="softmax"),
+            ]
+        )
+        kernel = np.random.default_rng(seed).normal(0, 1, (192, 2))
+        model.set_weights([kernel, np.zeros(2)])
+        model.save(folder / f"{name}.keras")
+    np.savez(folder / "arrays.npz", x_test=images, y_test=labels)
+    np.savez(folder / "plain.npz", x=images, y=labels)
+    np.savez(folder / "wrong.npz", a=images)
+    for i in range(10):
+        of_class = folder / "pictures" / f"class{labels[i]}"
+        of_class.mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(of_class / f"{i}.png", images[i], scale=False)
+    (folder / "set").mkdir()
+    np.save(folder / "set" / "fog.npy", np.tile(images, (5, 1, 1, 1)))
+    np.save(folder / "set" / "labels.npy", np.tile(labels, 5))
+    return folder
+
+
+def command(files, data, *options):
+    model = str(files / "model.keras")
+    fixed = ["--corruptions", "fog", "--severities", "1", "4"]
+    return cli.main(
+        ["robustness", model, "--data", str(files / data), *fixed, *map(str, options)]
+    )
+
+
+@pytest.mark.parametrize("data", ["arrays.npz", "plain.npz", "pictures"])
+def test_a_report_is_printed_and_written(files, tmp_path, capsys, data):
+    assert command(files, data, "--out", tmp_path / "out", "--input-range", 0, 1) == 0
+    with np.load(files / "plain.npz") as arrays:
+        images, labels = arrays["x"], arrays["y"]
+    if data == "pictures":  # in the order of the classes
+        order = np.argsort(labels, kind="stable")
+        images, labels = images[order], labels[order]
+    expected = evaluate(
+        keras.saving.load_model(files / "model.keras"),
+        images,
+        labels,
+        corruptions="fog",
+        severities=[1, 4],
+        preprocess=lambda x: x / np.float32(255),
+        progress=False,
+    )
+    report = RobustnessReport.from_json(tmp_path / "out" / "report.json")
+    assert report == expected
+    assert str(expected) in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "frequencies.png",
+        "report.csv",
+        "report.json",
+        "report.md",
+        "report.png",
+    }
+
+
+@pytest.mark.parametrize("baseline", ["other.keras", "report.json"])
+def test_a_baseline_is_a_model_or_a_report(files, tmp_path, baseline):
+    if baseline == "report.json":
+        model = keras.saving.load_model(files / "other.keras")
+        with np.load(files / "plain.npz") as arrays:
+            evaluate(
+                model,
+                arrays["x"],
+                arrays["y"],
+                corruptions="fog",
+                severities=[1, 4],
+                progress=False,
+            ).to_json(files / baseline)
+    command(
+        files, "plain.npz", "--baseline", files / baseline, "--out", tmp_path / baseline
+    )
+    numbers = json.loads((tmp_path / baseline / "report.json").read_text())
+    assert numbers["mce"] is not None
+    assert (tmp_path / baseline / "gain.png").exists()
+
+
+def test_data_that_is_corrupted_already(files, tmp_path):
+    clean = ["--clean", files / "arrays.npz"]
+    assert command(files, "set", *clean, "--out", tmp_path) == 0
+    report = RobustnessReport.from_json(tmp_path / "report.json")
+    assert report.table["fog"] == {1: report.clean, 4: report.clean}
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ("nothing", [], "nothing'"),
+        ("wrong.npz", [], "wrong.npz' with ['a']"),
+        ("model.keras", [], "model.keras'"),
+        ("set", ["--corruptions", "snow"], "corruptions=['snow']"),
+        ("plain.npz", ["--corruptions", "frogs"], "corruption='frogs'"),
+        ("plain.npz", ["--severities", "6"], "severities=6"),
+        ("plain.npz", ["--metric", "nonsense"], "metric='nonsense'"),
+        ("plain.npz", ["--baseline", "no.keras"], "'no.keras'"),
+        ("plain.npz", ["--batch-size", "0"], "batch_size=0"),
+        ("plain.npz", ["--input-range", "1", "1"], "input_range=[1.0, 1.0]"),
+        ("plain.npz", ["--seed", "-1"], "seed=-1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_is_wrong_is_told_in_a_line(
+    files, tmp_path, capsys, data, options, message
+):
+    with pytest.raises(SystemExit) as exit_:
+        command(files, data, "--out", tmp_path, *options)
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("keras-dsd robustness: error: ")
+    assert message in error
+
+
+def test_a_truncated_model_is_told_in_a_line(files, tmp_path, capsys):
+    whole = (files / "model.keras").read_bytes()
+    (tmp_path / "model.keras").write_bytes(whole[:500])
+    (tmp_path / "plain.npz").write_bytes((files / "plain.npz").read_bytes())
+    with pytest.raises(SystemExit) as exit_:
+        command(tmp_path, "plain.npz", "--out", tmp_path)
+    assert exit_.value.code == 2
+    assert "Keras can't load this model" in capsys.readouterr().err
