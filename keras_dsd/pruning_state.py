@@ -238,12 +238,13 @@ class PruningState(keras.layers.Layer):
             self.keep_pruned_values()
         if any(name.startswith("explored_") for name in names):
             self.keep_explored()
-        own = {variable.name for variable in self.weights}
-        needed, found = ({n for n in ns if not _may_lack(n)} for ns in (own, names))
-        if needed != found:
+        own = {variable.name: tuple(variable.shape) for variable in self.weights}
+        held = {name: tuple(store[name].shape) for name in names}
+        needed, found = ({n for n in ns if not _may_lack(n)} for ns in (own, held))
+        if needed != found or any(own[n] != held[n] for n in own.keys() & held):
             raise ValueError(
-                f"The file's masks are those of another selection of weights. "
-                f"Expected: {sorted(own)}. Received: {sorted(names)}"
+                "The file's masks are those of another selection of weights. "
+                f"Expected: {own}. Received: {held}"
             )
         for variable in self.weights:
             if variable.name in names:
