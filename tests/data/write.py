@@ -1,4 +1,4 @@
-"""Writes the files beside it: a model in the middle of a sparse phase, and what it says.
+"""Writes the files beside it: a model in the middle of a sparse phase, its outputs.
 
 Run from the repository's root by `python -m tests.data.write`, once for a release: the
 files stand for those that users of that release have, so they are not written anew.
