@@ -15,6 +15,7 @@ from keras_dsd.robustness.figures import (
     plot_radius_accuracy,
 )
 from keras_dsd.robustness.frequency import fourier_sensitivity, radius_accuracy
+from keras_dsd.robustness.frost_pictures import use_frost_photos
 from keras_dsd.robustness.published import npy_set, published_set
 from keras_dsd.robustness.report import RobustnessReport
 from keras_dsd.robustness.sheet import contact_sheet
@@ -36,4 +37,5 @@ __all__ = [
     "published_set",
     "radius_accuracy",
     "register",
+    "use_frost_photos",
 ]

@@ -105,14 +105,14 @@ def zoom_blur(images, strength, rngs):
     factors = np.arange(1, *strength).tolist()  # at some ends one more than it looks
     _, height, width, _ = images.shape
     by_row = np.ascontiguousarray(images.transpose(1, 0, 2, 3))  # (H, N, W, C)
-    total = 0
+    total = np.zeros((width, len(images), height, images.shape[-1]), np.float32)
     for factor in factors:
         zoomed = filters.along_height(filters.zoom_matrix(height, factor), by_row)
         by_column = np.ascontiguousarray(zoomed.transpose(2, 1, 0, 3))  # (W, N, H, C)
         total += filters.along_height(filters.zoom_matrix(width, factor), by_column)
-    total = total.transpose(1, 2, 0, 3) + images
-    total /= np.float32(len(factors) + 1)
-    return total
+    results = total.transpose(1, 2, 0, 3) + images
+    results /= np.float32(len(factors) + 1)
+    return results
 
 
 CORRUPTIONS = (

@@ -135,13 +135,16 @@ def _rounded(images):
 def jpeg_compression(images, quality, rngs):
     """Compresses to a JPEG file of a quality, with colours at half the resolution."""
     is_grey = images.shape[-1] == 1
-    flag = cv2.IMREAD_GRAYSCALE if is_grey else cv2.IMREAD_COLOR_RGB
+    flag = cv2.IMREAD_GRAYSCALE if is_grey else cv2.IMREAD_COLOR
     results = np.empty(images.shape, np.uint8)
     for image, result in zip(_in_8_bits(images), results, strict=True):
         if not is_grey:
             image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, file = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        result[:] = cv2.imdecode(file, flag).reshape(result.shape)
+        image = np.asarray(cv2.imdecode(file, flag))
+        if not is_grey:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        result[:] = image.reshape(result.shape)
     return results * np.float32(1 / 255)
 
 

@@ -29,7 +29,8 @@ class Draws:
         """Returns the generator of an image, or of a frame of a video."""
         own = self._hash.copy()
         own.update(b" %d %d" % (index, frame))
-        return np.random.Generator(np.random.SFC64(_Hashed(own.digest())))
+        bits = np.random.SFC64(_Hashed(own.digest()))  # type: ignore[arg-type]
+        return np.random.Generator(bits)
 
 
 class _Hashed(np.random.bit_generator.ISeedSequence):

@@ -111,7 +111,7 @@ def move(image, parts):
         image, max(top, 0), max(bottom, 0), max(left, 0), max(right, 0),
         cv2.BORDER_REPLICATE,
     )  # fmt: skip
-    result = None
+    result = np.zeros_like(image)
     for dy, dx, kernel in parts:
         y, x = max(top, 0) + dy, max(left, 0) + dx
         rows, columns = kernel.shape
@@ -119,9 +119,8 @@ def move(image, parts):
         part = cv2.filter2D(
             seen, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_ISOLATED
         )
-        part = part[:height, :width]
-        result = part if result is None else cv2.add(result, part)
-    return result.reshape(image.shape)
+        result += part.reshape(*seen.shape[:2], *image.shape[2:])[:height, :width]
+    return result
 
 
 @functools.cache

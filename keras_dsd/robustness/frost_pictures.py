@@ -6,7 +6,6 @@ this library. Its own pictures resemble them in colours, contrast and spectrum.
 
 import functools
 import math
-import os
 import threading
 
 import cv2
@@ -49,7 +48,7 @@ def use_frost_photos(paths):
     global _photos
     if paths is None:
         paths = []
-    elif isinstance(paths, (str, bytes, os.PathLike)) or not len(list(paths)):
+    elif not isinstance(paths, (list, tuple)) or not paths:
         raise TypeError(
             "`paths` must be a list of paths of images, or None. "
             f"Received: paths={paths!r}"
@@ -125,7 +124,8 @@ def _draw_crystal(canvas, length, rng):
     for side in (-1, 1):
         turn = angle + side * np.pi / 3
         branch = np.array([np.cos(turn), np.sin(turn)]) * length * 0.4
-        lines += zip(starts, starts + (1 - along) * branch, strict=True)
+        ends = starts + (1 - along) * branch
+        lines += [[start, end] for start, end in zip(starts, ends, strict=True)]
     points = np.rint(np.array(lines) * 8).astype(np.int32)  # eighths of a pixel
     cv2.polylines(canvas, list(points), False, light, 1, cv2.LINE_8, 3)
 
@@ -138,8 +138,8 @@ def _with_spectrum(canvas):
     )
     ring = (4 * np.log2(np.maximum(frequency, 1e-3) * 1024)).astype(int)
     power = np.bincount(ring.ravel(), (np.abs(waves) ** 2).ravel())
-    power /= np.maximum(np.bincount(ring.ravel()), 1)
+    power = power / np.maximum(np.bincount(ring.ravel()), 1)
     frequency[0, 0] = 1
-    waves *= np.sqrt(frequency**-1.7 / np.maximum(power[ring], 1e-12))
+    waves = waves * np.sqrt(frequency**-1.7 / np.maximum(power[ring], 1e-12))
     canvas = np.fft.irfft2(waves, canvas.shape)
     return canvas / canvas.std()
