@@ -69,3 +69,14 @@ def test_custom_loop(tmp_path):
     sparsity = re.findall(r"sparsity (\S+)\n", output)
     assert sparsity == ["0"] * 4 + ["0.5"] * 4 + ["0"] * 4
     assert accuracy_in(output) > 0.9
+
+
+def test_digits_robustness(tmp_path):
+    pytest.importorskip("cv2")
+    output = output_of("digits_robustness.py", tmp_path)
+    for name in ("gaussian_noise", "contrast", "lens_dirt", "dead_lines"):
+        assert re.search(rf"^{name} +\w+( +[01]\.\d{{4}}){{6}} +\d", output, re.M), name
+    assert re.search(r"Against the baseline: mCE \d+\.\d{3}, relative mCE", output)
+    assert accuracy_in(output) > 0.93
+    for picture in ("robustness", "gain", "frequencies"):
+        assert (tmp_path / f"{picture}.png").exists()

@@ -3,6 +3,7 @@
 import contextlib
 
 from rich import progress
+from rich.console import Console
 
 
 @contextlib.contextmanager
@@ -19,7 +20,9 @@ def bar(steps, shown):
         progress.MofNCompleteColumn(),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, disable=not shown) as shown_bar:
+    # Beside the results, which may be written to a file.
+    console = Console(stderr=True)
+    with progress.Progress(*columns, console=console, disable=not shown) as shown_bar:
         task = shown_bar.add_task("", total=steps)
 
         def advance(text, steps=steps):
