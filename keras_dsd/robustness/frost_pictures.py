@@ -137,8 +137,8 @@ def _with_spectrum(canvas):
         np.fft.fftfreq(_HEIGHT)[:, None], np.fft.rfftfreq(_WIDTH)[None]
     )
     ring = (4 * np.log2(np.maximum(frequency, 1e-3) * 1024)).astype(int)
-    power = np.bincount(ring.ravel(), (np.abs(waves) ** 2).ravel())
-    power = power / np.maximum(np.bincount(ring.ravel()), 1)
+    sums = np.bincount(ring.ravel(), (np.abs(waves) ** 2).ravel())
+    power = sums / np.maximum(np.bincount(ring.ravel()), 1)
     frequency[0, 0] = 1
     waves = waves * np.sqrt(frequency**-1.7 / np.maximum(power[ring], 1e-12))
     canvas = np.fft.irfft2(waves, canvas.shape)
