@@ -253,6 +253,7 @@ def test_as_many_frames_are_lost_as_the_severity_says(severity):
     lost = robustness.corrupt(clips, "frame_drop", severity) != clips
     expected = strength("frame_drop", severity) * 100 / 101
     assert lost.mean() == pytest.approx(expected, abs=0.04)
+    assert lost[:, 1].any() and lost[:, -1].any()
 
 
 @hypothesis.given(
