@@ -3,12 +3,14 @@
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 from keras_dsd import robustness
 from keras_dsd.robustness import catalog
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "corruptions.md"
+STANDARD = ("noise", "blur", "weather", "digital", "extra")
 FAMILIES = ("lens", "sensor", "light", "motion", "transmission", "video")
 NAMES = [name for family in FAMILIES for name in robustness.names(family)]
 PAIRS = ("block_artifacts", "bitrate_collapse")  # more than one number a severity
@@ -43,6 +45,20 @@ def test_strengths_and_behaviour_in_videos_are_those_of_the_code(name):
     if corruption.time != "clip":
         expected = "stays" if corruption.time == "fixed" else "new in each frame"
         assert cells[3] == expected
+
+
+@pytest.mark.parametrize("name", [n for f in STANDARD for n in robustness.names(f)])
+def test_published_strengths_are_those_of_the_code(name):
+    corruption = catalog.get(name)
+    found = rows("The standard 15, and 4 more")
+    assert len(found) == 19
+    _, _, *written, time, _ = found[name]
+    for cell, strengths in zip(written, corruption.strengths.values(), strict=True):
+        numbers = [float(x) for x in re.findall(r"[\d.]+", cell)]
+        assert numbers == pytest.approx(np.array(strengths, float).ravel())
+    assert time in ("the same", "new in each frame", "stays")
+    if time != "the same":
+        assert (time == "stays") == (corruption.time == "fixed")
 
 
 def test_pictures_on_the_page_exist_and_are_small():
