@@ -87,6 +87,13 @@ class Prunable(_Layer):
 
     def call(self, *args, **kwargs):
         """Calls the layer, its weights read masked while masks are in force."""
+        return self._call_masked(super().call, args, kwargs)
+
+    def quantized_call(self, *args, **kwargs):
+        """Calls the layer as `call` does; Keras does so after `quantize`."""
+        return self._call_masked(super().quantized_call, args, kwargs)
+
+    def _call_masked(self, call, args, kwargs):
         reads = getattr(self, STATE).reads()
         # A weight that is tied to another layer's has its mask there; both read it.
         own = {id(read.weight) for read in reads}
@@ -98,11 +105,11 @@ class Prunable(_Layer):
         # Without gradients the view is an identity; torch would choose other kernels
         # for it, whose last bits differ.
         if not (reads and backend.gradients_wanted()):
-            outputs = super().call(*args, **kwargs)
+            outputs = call(*args, **kwargs)
             _create_masks(self)
             return outputs
         with MaskedReads(reads) as scope:
-            outputs = super().call(*args, **kwargs)
+            outputs = call(*args, **kwargs)
         if scope.original_scope is None and scope.losses:
             self.add_loss(list(scope.losses))
         return outputs
@@ -165,9 +172,9 @@ def wrap(
         sparsity: as for `Prunable`.
         pattern: as for `Prunable`, an instance or `None`.
         track_gradients: as for `Prunable`.
-        weights: which of `layer.weights`, by their numbers; none of them if they are
-            tied to another layer's. Defaults to `None`: all that can be pruned, chosen
-            when the layer is built.
+        weights: which of the layer's kernels, by their numbers (see `_kernels`); none
+            of them if they are tied to another layer's. Defaults to `None`: all that
+            can be pruned, chosen when the layer is built.
         origins: the paths under which these weights were first wrapped, from a file.
             Defaults to `None`: the ones that they have.
         by_default: whether weights that stay dense by default are left out; then a
@@ -219,10 +226,24 @@ def candidates(layer):
     owners = selection.owners(layer)
     return [
         (number, weight, owners[id(weight)])
-        for number, weight in enumerate(layer.weights)
+        for number, weight in enumerate(_kernels(layer))
         if not selection.cannot_prune(weight, owners[id(weight)])
         and id(weight) not in covered
     ]
+
+
+def _kernels(layer):
+    """Returns the weights by whose numbers a file says which ones are pruned.
+
+    Without what a `Prunable` within carries, for that depends on its training.
+    """
+    carried = {
+        id(weight)
+        for sublayer in _keras.sublayers(layer)
+        if isinstance(sublayer, PruningState)
+        for weight in sublayer.weights
+    }
+    return [w for w in selection.kernels(layer) if id(w) not in carried]
 
 
 def _choose(layer, by_default):
@@ -252,8 +273,8 @@ def _create_masks(layer):
                 "The layer has no weight to prune (floating-point, trainable, rank 2 "
                 f"or more). Received: layer={layer!r}"
             )
-    # The state has no weights yet, so the numbers are those of the plain layer.
-    weights = [layer.weights[number] for number in state.chosen]
+    kernels = _kernels(layer)
+    weights = [kernels[number] for number in state.chosen]
     if state.origins is None:
         state.origins = [weight.path for weight in weights]
     with keras.name_scope(layer.name, caller=layer):

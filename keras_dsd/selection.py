@@ -31,17 +31,32 @@ _KEPT_DENSE = {
 
 def cannot_prune(weight, owner):
     """Returns why `weight` of the layer `owner` can't be pruned, or `None`."""
+    if reason := _is_no_kernel(weight):
+        return reason
+    if not weight.trainable:
+        return "not trainable"
+    return _first(_FOREIGN, owner)
+
+
+def kernels(layer):
+    """Returns the floating weights of rank 2 or more but biases, trained or frozen.
+
+    They stand in one order whether a layer was quantized in place or loaded so; what
+    Keras adds to quantize it comes before them or after.
+    """
+    return [weight for weight in layer.weights if not _is_no_kernel(weight)]
+
+
+def _is_no_kernel(weight):
     if "float" not in keras.backend.standardize_dtype(weight.dtype):
         return f"dtype {weight.dtype}"
     if len(weight.shape) < 2:
         return f"rank {len(weight.shape)}"
-    if not weight.trainable:
-        return "not trainable"
     if weight.overwrite_with_gradient:
         return "written by its gradient, not trained"
     if weight.name.endswith("bias"):  # GRU and MultiHeadAttention have some of rank 2
         return "bias"
-    return _first(_FOREIGN, owner)
+    return None
 
 
 def kept_dense(weight, owner):
@@ -53,12 +68,21 @@ def kept_dense(weight, owner):
     """
     if reason := _first(_KEPT_DENSE, owner):
         return reason
-    rank = len(weight.shape)
-    if rank in (4, 5) and weight.shape[-2] <= PICTURE_CHANNELS:
-        if isinstance(owner, keras.layers.DepthwiseConv2D):
-            return None  # axis -2 counts the channels, but each is a filter of its own
-        return f"convolution of the picture ({weight.shape[-2]} channels)"
+    channels = _channels(weight, owner)
+    if channels is not None and channels <= PICTURE_CHANNELS:
+        return f"convolution of the picture ({channels} channels)"
     return None
+
+
+def _channels(weight, owner):
+    """Returns how many channels a convolution reads, `None` if `weight` is none."""
+    if len(weight.shape) not in (4, 5):
+        return None
+    if isinstance(owner, (keras.layers.DepthwiseConv2D, keras.layers.EinsumDense)):
+        return None  # each channel has filters of its own; no convolution at all
+    if isinstance(owner, (keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)):
+        return weight.shape[-1]
+    return weight.shape[-2] * getattr(owner, "groups", 1)
 
 
 def _first(reasons, owner):

@@ -63,13 +63,14 @@ def fit(model, x, phases, **options):
     """Trains one step an epoch, towards noise; returns the values after each."""
     rng = np.random.default_rng(5)
     y = [rng.standard_normal(one.shape) for one in predict(model, x)]
+    samples = len(y[0])
     y = y[0] if len(y) == 1 else y
     watch, ends = helpers.Watch(), AtEpochEnd()
     model.fit(
         x,
         y,
         epochs=sum(phase.epochs for phase in phases),
-        batch_size=len(x[0]),
+        batch_size=samples,
         callbacks=[dsd.DSDCallback(phases, verbose=0), watch, ends],
         verbose=0,
         **options,

@@ -1,0 +1,91 @@
+"""Every architecture of `keras.applications`, found at run time.
+
+The smallest of each family always; the others with `-m large`.
+"""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+import keras_dsd as dsd
+from keras_dsd import counts, wrapping
+from tests import helpers
+from tests.coverage import guarantees
+
+SPARSITY = 0.5
+# By the module of Keras that they are defined in. Of a family that is not here, every
+# member is tried.
+SMALLEST = {
+    "convnext": "ConvNeXtTiny",
+    "densenet": "DenseNet121",
+    "efficientnet": "EfficientNetB0",
+    "efficientnet_v2": "EfficientNetV2B0",
+    "mobilenet_v3": "MobileNetV3Small",
+    "nasnet": "NASNetMobile",
+    "resnet": "ResNet50",
+    "resnet_v2": "ResNet50V2",
+}
+
+
+def architectures():
+    """Yields the names, those that take long marked."""
+    for name, value in sorted(vars(keras.applications).items()):
+        if not inspect.isfunction(value):
+            continue
+        family = value.__module__.rsplit(".", 1)[-1]
+        is_large = SMALLEST.get(family, name) != name
+        yield pytest.param(name, marks=[pytest.mark.large] if is_large else [])
+
+
+def smallest(name):
+    """Returns the model with the smallest pictures that it takes, and such pictures."""
+    make = getattr(keras.applications, name)
+    for size in (32, 48, 64, 71, 75, 96, 128, 224):
+        try:
+            keras.utils.clear_session(free_memory=False)
+            model = make(
+                weights=None,
+                include_top=False,
+                pooling="avg",
+                input_shape=(size, size, 3),
+            )
+        except ValueError as error:  # too small
+            if "not available with" in str(error):  # NASNetMobile on PyTorch
+                pytest.skip(str(error))
+            continue
+        rng = np.random.default_rng(0)
+        return model, rng.uniform(0, 255, (2, size, size, 3)).astype("float32")
+    raise AssertionError(f"{name} takes no picture")
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_wrapped_trained_and_stripped(name):
+    model, x = smallest(name)
+    before, outputs = guarantees.outside(model), guarantees.predict(model, x)
+    dsd.make_prunable(model)
+    guarantees.assert_equal(guarantees.predict(model, x), outputs)
+    # Not compiled: one step takes less time than its trace.
+    model.compile(keras.optimizers.SGD(1e-3), "mse", run_eagerly=True)
+    watch = helpers.Watch()
+    model.fit(
+        x,
+        np.zeros_like(outputs[0]),
+        callbacks=[
+            dsd.DSDCallback([dsd.phases.Sparse(1, sparsity=SPARSITY)], verbose=0),
+            watch,
+        ],
+        verbose=0,
+    )
+    assert watch.batches and (watch.moved, watch.stale) == (0, 0)
+    pruned = wrapping.pruned_weights(model)
+    for weight, mask in zip(pruned, helpers.masks_of(model), strict=True):
+        assert np.count_nonzero(~mask) == counts.zeros(mask.size, SPARSITY), weight.path
+    kernels = [w for w in model.weights if len(w.shape) >= 2 and w.trainable]
+    # All but those that read the picture, of which a separable convolution has two.
+    assert len(kernels) - 2 <= len(pruned) < len(kernels)
+    outputs = guarantees.predict(model, x)
+    assert dsd.strip(model) is model
+    assert guarantees.outside(model) == before
+    guarantees.assert_equal(guarantees.predict(model, x), outputs)
