@@ -12,7 +12,7 @@ from keras_dsd import robustness
 from keras_dsd.robustness import scene
 
 FOLDER = pathlib.Path(__file__).parent
-STANDARD = ("noise", "blur", "weather", "digital")
+STANDARD = ("noise", "blur", "weather", "digital", "extra")
 CAMERA = ("lens", "sensor", "light", "motion", "transmission")
 
 

@@ -33,7 +33,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
         seed: integer, 0 or more, of the corruptions' random draws. Defaults to 0.
 
     Returns:
-        A `matplotlib.figure.Figure`. A notebook shows it.
+        A `matplotlib.figure.Figure`, which a notebook shows after `%matplotlib inline`.
 
     Raises:
         ValueError, TypeError: if an argument is wrong; before any work.
@@ -107,8 +107,9 @@ def _corruptions(names, is_clip):
 def _figure(titles, rows):
     """Returns a figure of rows of pictures, each with its name on the left."""
     height, width = rows[0][1][0].shape[:2]
+    row = INCHES * np.clip(height / width, 0.25, 4)
     figure = Figure(
-        figsize=(INCHES * len(titles) + 1.6, INCHES * height / width * len(rows) + 0.4),
+        figsize=(INCHES * len(titles) + 1.6, row * len(rows) + 0.4),
         dpi=100,
         layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0),
     )

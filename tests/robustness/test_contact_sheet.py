@@ -78,6 +78,14 @@ def test_the_sheet_is_written_as_a_picture(tmp_path):
     assert width > 4 * height > 0  # one row, six columns
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 50, 1), (50, 1, 1), (2, 3, 50, 3)])
+def test_images_of_any_shape_fit_on_a_sheet(shape, tmp_path):
+    path = tmp_path / "sheet.png"
+    robustness.contact_sheet(np.zeros(shape, "uint8"), ["vignetting"], path=path)
+    with Image.open(path) as written:
+        assert max(written.size) < 1200
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -63,6 +63,6 @@ def test_published_strengths_are_those_of_the_code(name):
 
 def test_pictures_on_the_page_exist_and_are_small():
     pictures = re.findall(r"\]\((images/\S+)\)", page())
-    assert len(pictures) >= 2
+    assert len(pictures) >= 3
     for picture in pictures:
         assert 10_000 < (PAGE.parent / picture).stat().st_size < 400_000
