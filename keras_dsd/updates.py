@@ -30,8 +30,12 @@ class Updates:
 
     @property
     def paths(self):
-        """The paths of the weights."""
-        return [weight.path for weight in self._weights]
+        """The paths that the weights had when they were first wrapped.
+
+        Those are the same in every part of a run that was stopped and goes on, for
+        `load_model` gives the weights of some models other paths.
+        """
+        return [weight.origin for weight in self._weights]
 
     @property
     def averages(self):
