@@ -95,7 +95,7 @@ def pixelate(images, share, rngs):
     turned = _rounded(filters.each_along_height(along_width, turned))
     small = _rounded(filters.each_along_height(along_height, _turned(turned)))
     small *= np.float32(1 / 255)
-    return small.take(rows, axis=1).take(columns, axis=2)
+    return small.take(columns, axis=2).take(rows, axis=1)
 
 
 @functools.lru_cache(maxsize=64)

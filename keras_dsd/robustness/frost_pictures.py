@@ -67,7 +67,7 @@ def use_frost_photos(paths):
 
 
 def at_least(height, width, scale, channels):
-    """Returns the pictures, float32 in [0, 1], scaled, and further if need be.
+    """Returns the pictures, uint8 (H, W, C), scaled, and further if need be.
 
     Args:
         height, width: that they must have at least.
@@ -76,24 +76,29 @@ def at_least(height, width, scale, channels):
     """
     with _ONE_THREAD:  # the others find them in the cache
         return [
-            _scaled(index, height, width, scale, channels)
+            _scaled(index, _enough(index, height, width, scale), channels)
             for index in range(len(_photos or _LOOKS))
         ]
 
 
-@functools.lru_cache(maxsize=64)
-def _scaled(index, height, width, scale, channels):
-    picture = _photos[index] if _photos else _made(index)
-    has = picture.shape[:2]
+def _enough(index, height, width, scale):
+    """Returns the scale, or a larger one at which the picture is large enough."""
+    has = _photos[index].shape if _photos else (_HEIGHT, _WIDTH)
     if has[0] * scale < height or has[1] * scale < width:
         # A little more than needed, or every crop would be the same.
         scale = 1.1 * max(height / has[0], width / has[1])
+    return scale
+
+
+@functools.lru_cache(maxsize=64)
+def _scaled(index, scale, channels):
+    picture = _photos[index] if _photos else _made(index)
+    has = picture.shape
     if scale != 1:
         size = (math.ceil(has[1] * scale), math.ceil(has[0] * scale))
         # The reference does not smooth before it makes pictures smaller.
         how = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
         picture = cv2.resize(picture, size, interpolation=how)
-    picture = picture * np.float32(1 / 255)
     return picture if channels == 3 else filters.grey(picture)[..., None]
 
 

@@ -52,7 +52,7 @@ def frost(images, strength, rngs):
         top = rng.integers(picture.shape[0] - height + 1)
         left = rng.integers(picture.shape[1] - width + 1)
         part = picture[top : top + height, left : left + width]
-        result += part * np.float32(weight_of_frost)
+        result += part * np.float32(weight_of_frost / 255)
     return results
 
 

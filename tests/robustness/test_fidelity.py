@@ -375,7 +375,7 @@ def test_the_librarys_own_frost_resembles_the_photos(own_photos):
         pictures = frost_pictures.at_least(300, 300, 1, 3)
         found = []
         for picture in pictures:
-            grey = picture.mean(axis=-1)[:300, :300]
+            grey = picture.mean(axis=-1)[:300, :300] / 255
             waves = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
             far = np.hypot(*np.meshgrid(np.fft.fftfreq(300), np.fft.fftfreq(300)))
             bands = [
