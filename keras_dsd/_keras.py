@@ -74,6 +74,19 @@ def refresh_all(model):
                 refresh(module)
 
 
+def lay_out_as(variable, reference):
+    """Spreads a variable over devices as another of its shape is.
+
+    A `keras.distribution.LayoutMap` goes by paths, and a user names those of weights.
+    Optimizers get their slots laid out like the weights by `add_variable`; `add_weight`
+    takes no layout.
+    """
+    layout = getattr(reference, "_layout", None)
+    if layout is not None:
+        variable._layout = layout
+        variable.assign(variable.value)
+
+
 def no_autocast():
     """Returns a scope in which variables read in their own dtype.
 

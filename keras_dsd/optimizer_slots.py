@@ -164,7 +164,8 @@ def _fresh_values(leaf, weight):
             "from a second optimizer, made by `from_config(get_config())`, what they "
             f"start with; that failed ({error}). Received: optimizer={leaf!r}"
         ) from error
-    twin.build([_one_element_like(weight)])
+    with _on_one_device():
+        twin.build([_one_element_like(weight)])
     prefix = weight.path.replace("/", "_") + "_"
     fresh = {}
     for variable in twin.variables:
@@ -175,6 +176,20 @@ def _fresh_values(leaf, weight):
             name = variable.name.removeprefix(prefix)
             fresh[name] = None if value == _WEIGHT else value
     return fresh
+
+
+@contextlib.contextmanager
+def _on_one_device():
+    """A scope without `keras.distribution`: one element can't be cut in pieces."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        yield
+        return
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
 
 
 def _one_element_like(weight):

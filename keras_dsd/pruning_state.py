@@ -10,6 +10,7 @@ import math
 
 import keras
 
+from keras_dsd import _keras
 from keras_dsd.masked_read import KeepZeros, MaskedRegularizer, Read
 from keras_dsd.position import Position
 
@@ -93,7 +94,7 @@ class PruningState(keras.layers.Layer):
             tuple(
                 PrunedWeight(
                     variable,
-                    self._add(variable.shape, "bool", "ones", f"mask_{number}"),
+                    self._add_beside(variable, "bool", "ones", f"mask_{number}"),
                     origin,
                     self.sparsity,
                     self.pattern,
@@ -106,8 +107,8 @@ class PruningState(keras.layers.Layer):
         if self.track_gradients:
             for number, weight in enumerate(self.pruned):
                 # A trainable variable, for Keras writes to no other.
-                weight.gradient = self._add(
-                    weight.shape,
+                weight.gradient = self._add_beside(
+                    weight.variable,
                     weight.variable.dtype,
                     "zeros",
                     f"gradient_{number}",
@@ -131,20 +132,26 @@ class PruningState(keras.layers.Layer):
             **{"trainable": False, **options},
         )
 
+    def _add_beside(self, weight, dtype, initializer, name, **options):
+        """Returns a new variable of the shape of a weight, and where that is."""
+        variable = self._add(weight.shape, dtype, initializer, name, **options)
+        _keras.lay_out_as(variable, weight)
+        return variable
+
     def keep_pruned_values(self):
         """Makes room for the values with which weights are pruned, for `rewind`."""
         for number, weight in enumerate(self.pruned):
             if weight.rewind is None:
-                weight.rewind = self._add(
-                    weight.shape, weight.variable.dtype, "zeros", f"rewind_{number}"
+                weight.rewind = self._add_beside(
+                    weight.variable, weight.variable.dtype, "zeros", f"rewind_{number}"
                 )
 
     def keep_explored(self):
         """Makes room to remember which weights have lived, for `regrowth`."""
         for number, weight in enumerate(self.pruned):
             if weight.explored is None:
-                weight.explored = self._add(
-                    weight.shape, "bool", "ones", f"explored_{number}"
+                weight.explored = self._add_beside(
+                    weight.variable, "bool", "ones", f"explored_{number}"
                 )
 
     def reads(self):

@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -28,7 +30,7 @@ PLAN = [
 ]
 
 
-def train(scope, look=lambda model: None):
+def train(scope, look=lambda model: None, batch_size=32):
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(3)
     x, y = helpers.data(samples=128)
@@ -44,7 +46,7 @@ def train(scope, look=lambda model: None):
         model.fit(
             x,
             y,
-            batch_size=32,
+            batch_size=batch_size,
             epochs=5,
             shuffle=False,
             verbose=0,
@@ -109,16 +111,110 @@ compare(one, train(distribution.scope(), look))
 """
 )
 
+# One axis of devices that share each kernel, first its columns, then its rows; and two
+# axes, by which one kernel is cut into blocks while batches are split too. (An axis that
+# the devices do not divide is refused by JAX itself.)
+MODEL_PARALLEL = (
+    SCRIPT
+    + """
+import jax
+
+LAYOUTS = {
+    ("model",): {"dense/kernel": (None, "model"), "dense_1/kernel": ("model", None)},
+    ("data", "model"): {
+        "dense/kernel": ("data", "model"),
+        "dense/bias": ("model",),
+        "dense_1/kernel": ("model", None),
+    },
+}
+
+
+def distribution(names, layouts):
+    distribution = keras.distribution
+    mesh = distribution.DeviceMesh(
+        (4,) if len(names) == 1 else (2, 2), names, distribution.list_devices()
+    )
+    layout_map = distribution.LayoutMap(mesh)
+    for path, axes in layouts.items():
+        layout_map[f".*/{path}$"] = axes
+    return distribution.ModelParallel(
+        layout_map=layout_map, batch_dim_name=names[0] if len(names) > 1 else None
+    )
+
+
+def look(model):
+    slots = {variable.path: variable for variable in model.optimizer.variables}
+    for weight in wrapping.pruned_weights(model):
+        sharding = weight.variable.value.sharding
+        assert not sharding.is_fully_replicated
+        beside = [weight.mask, weight.gradient, weight.explored]
+        name = weight.path.replace("/", "_") + "_momentum"
+        beside.append(next(v for v in model.optimizer.variables if v.name == name))
+        for variable in beside:
+            there = variable.value.sharding
+            assert there.is_equivalent_to(sharding, 2), variable.path
+        looked.append(weight.path)
+
+
+one = train(contextlib.nullcontext())
+for names, layouts in LAYOUTS.items():
+    looked = []
+    compare(one, train(distribution(names, layouts).scope(), look))
+    assert len(looked) == 10
+print("equal")
+"""
+)
+
+# One of two processes: each trains on its half of every batch.
+PROCESS = (
+    """
+import sys
+
+import jax
+
+jax.config.update("jax_cpu_collectives_implementation", "gloo")
+"""
+    + SCRIPT
+    + """
+method, rank, port, file = sys.argv[1:]
+rank, half = int(rank), 16
+keras.utils.set_random_seed(3)
+keras.distribution.initialize(f"127.0.0.1:{port}", 2, rank)
+assert jax.process_count() == 2
+devices = keras.distribution.list_devices()
+assert len(devices) == 2
+whole = helpers.data
+
+
+def data(**options):
+    return [a.reshape(-1, 2, half, a.shape[1])[:, rank].reshape(-1, a.shape[1])
+            for a in whole(**options)]
+
+
+helpers.data = data
+distribution = keras.distribution.DataParallel(
+    devices=devices, auto_shard_dataset=False
+)
+masks, weights = train(distribution.scope(), batch_size=half)
+np.savez(file, *masks, *weights)
+"""
+)
+
+ALONE = (
+    SCRIPT
+    + """
+masks, weights = train(contextlib.nullcontext())
+np.savez(sys.argv[2], *masks, *weights)
+"""
+)
+
 PROGRAMS = {"tensorflow": MIRRORED, "jax": SHARDED}
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() not in PROGRAMS, reason="torch: Keras trains on one device"
-)
-@pytest.mark.parametrize("method", ["rigl", "snfs", "granet", "set"])
-def test_replicas(method):
+def ends_with(program, words, *arguments):
+    """Runs a program with four CPU devices on JAX; its output must end as said."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAMS[keras.backend.backend()], method],
+        [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -129,4 +225,64 @@ def test_replicas(method):
         },
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.endswith("equal\n")
+    assert done.stdout.endswith(words)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() not in PROGRAMS, reason="torch: Keras trains on one device"
+)
+@pytest.mark.parametrize("method", ["rigl", "snfs", "granet", "set"])
+def test_replicas(method):
+    ends_with(PROGRAMS[keras.backend.backend()], "equal\n", method)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="`ModelParallel` is for JAX"
+)
+def test_weights_in_pieces():
+    """Masks lie where their weights do, and are those of one device."""
+    ends_with(MODEL_PARALLEL, "equal\n", "rigl")
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="Keras has several processes on JAX only"
+)
+def test_two_processes(tmp_path):
+    """They talk to each other; both have the masks of one that has all the data."""
+    files = [tmp_path / f"{name}.npz" for name in ("first", "second", "alone")]
+    port = free_port()
+    commands = [(PROCESS, "rigl", str(rank), str(port), files[rank]) for rank in (0, 1)]
+    commands.append((ALONE, "rigl", files[2]))
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", *command],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | flags | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        for command in commands
+    ]
+    try:
+        for process in running:
+            errors = process.communicate(timeout=500)[1]
+            assert process.returncode == 0, errors[-3000:]
+    finally:
+        for process in running:
+            process.kill()
+    first, second, alone = (list(np.load(file).values()) for file in files)
+    assert len(first) == len(alone) == 14
+    for one, two, known in zip(first, second, alone, strict=True):
+        np.testing.assert_array_equal(one, two)
+        if one.dtype == bool:
+            np.testing.assert_array_equal(one, known)
+        np.testing.assert_allclose(one, known, rtol=1e-4, atol=1e-6)
+    zeros = [int(np.count_nonzero(~mask)) for mask in first[:10]]
+    assert zeros == [0, 0, *3 * [144, 48], 0, 0]
