@@ -111,9 +111,9 @@ compare(one, train(distribution.scope(), look))
 """
 )
 
-# One axis of devices that share each kernel, first its columns, then its rows; and two
-# axes, by which one kernel is cut into blocks while batches are split too. (An axis that
-# the devices do not divide is refused by JAX itself.)
+# One axis of devices that share each kernel, first its columns, then its rows; then two
+# axes, by which a kernel is cut into blocks while batches are split. (An axis that the
+# devices do not divide is refused by JAX itself.)
 MODEL_PARALLEL = (
     SCRIPT
     + """
