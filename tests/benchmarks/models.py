@@ -1,0 +1,50 @@
+"""The models that benchmarks train, for Keras 3 and for Keras 2 alike.
+
+Imports neither: who measures hands in the one that runs.
+"""
+
+BATCHES = 20  # in an epoch
+EPOCHS = 4  # in a round, the first of which traces and does not count
+NAMES = ("mlp", "mlp128", "cnn", "lstm", "transformer")
+
+
+def build(keras, name):
+    """Returns a model of `NAMES`, with 10 outputs, and the size of its batches.
+
+    Args:
+        keras: the module `keras` or `tf_keras`.
+        name: of the model.
+    """
+    layers = keras.layers
+    if name in ("mlp", "mlp128"):
+        sides = [layers.Dense(side, activation="relu") for side in (2048, 2048)]
+        model = keras.Sequential([keras.Input((1024,)), *sides, layers.Dense(10)])
+        return model, 128 if name == "mlp128" else 32
+    if name == "cnn":
+        model = keras.Sequential([keras.Input((32, 32, 3))])
+        for channels in (32, 64, 128, 256):
+            model.add(layers.Conv2D(channels, 3, padding="same", activation="relu"))
+            model.add(layers.MaxPooling2D())
+        model.add(layers.Flatten())
+        model.add(layers.Dense(10))
+        return model, 64
+    if name == "lstm":
+        inputs = keras.Input((32, 64))
+        outputs = layers.Dense(10)(layers.LSTM(256)(inputs))
+        return keras.Model(inputs, outputs), 32
+    inputs = keras.Input((64, 256))
+    x = layers.Add()([inputs, layers.MultiHeadAttention(4, 64)(inputs, inputs)])
+    x = layers.LayerNormalization()(x)
+    y = layers.Dense(256)(layers.Dense(1024, activation="gelu")(x))
+    x = layers.LayerNormalization()(layers.Add()([x, y]))
+    return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x))), 32
+
+
+def data(model, batch):
+    """Returns random inputs and targets of an epoch."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    shape = (batch * BATCHES, *model.input_shape[1:])
+    x = rng.standard_normal(shape, dtype="float32")
+    return x, rng.standard_normal((batch * BATCHES, 10), dtype="float32")
