@@ -185,6 +185,13 @@ def wrap(
     """
     if isinstance(layer, Prunable):
         raise ValueError(f"The layer is prunable already. Received: layer={layer!r}")
+    if backend.workers() > 1:
+        raise ValueError(
+            "Keras's `fit` does not train in several processes with TensorFlow. It "
+            "does so on its JAX backend (`keras.distribution.initialize`), and with "
+            "several devices of one machine under `tf.distribute.MirroredStrategy`. "
+            f"Received: a strategy with {backend.workers()} workers"
+        )
     if layer.built and weights is None:
         weights = _choose(layer, by_default)
         if not weights:

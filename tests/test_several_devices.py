@@ -286,3 +286,68 @@ def test_two_processes(tmp_path):
         np.testing.assert_allclose(one, known, rtol=1e-4, atol=1e-6)
     zeros = [int(np.count_nonzero(~mask)) for mask in first[:10]]
     assert zeros == [0, 0, *3 * [144, 48], 0, 0]
+
+
+WORKER = """
+import json
+import os
+import sys
+
+rank, *ports = sys.argv[1:]
+addresses = [f"127.0.0.1:{port}" for port in ports]
+os.environ["TF_CONFIG"] = json.dumps(
+    {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": int(rank)}}
+)
+import tensorflow as tf
+
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+import keras
+
+import keras_dsd as dsd
+from tests import helpers
+
+assert strategy.num_replicas_in_sync == 2
+x, y = helpers.data()
+with strategy.scope():
+    model = helpers.mlp()
+    model.compile("sgd", "mse")
+    try:
+        dsd.make_prunable(model)
+    except ValueError as error:
+        print(error)
+try:
+    model.fit(x, y, verbose=0)
+except ValueError as error:
+    assert "PerReplica" in str(error)
+    print("not plain either")
+"""
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow's"
+)
+def test_several_workers_of_tensorflow_are_refused():
+    """Keras's own `fit` fails in them, in words that name no alternative."""
+    ports = [str(free_port()), str(free_port())]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(rank), *ports],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        for process in running:
+            output, errors = process.communicate(timeout=500)
+            assert process.returncode == 0, errors[-3000:]
+            first, last = output.splitlines()
+            assert first.endswith("Received: a strategy with 2 workers")
+            assert "MirroredStrategy" in first
+            assert last == "not plain either"
+    finally:
+        for process in running:
+            process.kill()

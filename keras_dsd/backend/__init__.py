@@ -36,6 +36,8 @@ new_train_function(model)
     A training step of `model` that will be traced anew.
 replicas()
     How many replicas sum their gradients in a step.
+workers()
+    How many processes a strategy of TensorFlow's trains with.
 """
 
 import keras
@@ -54,6 +56,7 @@ if keras.backend.backend() == "tensorflow":
         masked,
         new_train_function,
         replicas,
+        workers,
     )
 elif keras.backend.backend() == "jax":
     from keras_dsd.backend.jax import (
@@ -69,6 +72,7 @@ elif keras.backend.backend() == "jax":
         masked,
         new_train_function,
         replicas,
+        workers,
     )
 elif keras.backend.backend() == "torch":
     from keras_dsd.backend.torch import (
@@ -84,6 +88,7 @@ elif keras.backend.backend() == "torch":
         masked,
         new_train_function,
         replicas,
+        workers,
     )
 else:
     raise ImportError(
@@ -104,4 +109,5 @@ __all__ = [
     "masked",
     "new_train_function",
     "replicas",
+    "workers",
 ]

@@ -32,6 +32,17 @@ def input_gradient(model, preprocess, loss):
     return gradient
 
 
+def workers():
+    """Returns how many processes the strategy in scope trains with."""
+    strategy = tf.distribute.get_strategy()
+    kinds = (tf.distribute.MultiWorkerMirroredStrategy,)
+    kinds += (tf.distribute.ParameterServerStrategy,)
+    if not isinstance(strategy, kinds) or strategy.cluster_resolver is None:
+        return 1
+    cluster = strategy.cluster_resolver.cluster_spec().as_dict()
+    return max(len(cluster.get("worker", ())), 1)
+
+
 def masked(value, mask):
     """Returns `value`, exactly 0 where `mask` is False."""
     return tf.where(mask, value, tf.zeros((), value.dtype))

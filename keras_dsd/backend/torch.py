@@ -31,6 +31,11 @@ def input_gradient(model, preprocess, loss):
     return gradient
 
 
+def workers():
+    """Returns 1: Keras trains with one."""
+    return 1
+
+
 def masked(value, mask):
     """Returns `value`, exactly 0 where `mask` is False.
 
