@@ -50,43 +50,40 @@ def _sources(number, height, width, reach, passes, rngs):
     """Returns, for every pixel of a batch, the index of the one that it ends up with.
 
     A pass goes over the inner pixels from the last to the first, and each takes the
-    value that a neighbour has by then. So a neighbour that comes later in the image has
-    been overwritten already, and what it took is what counts: that chain is followed
-    for all pixels at once. About half of them are at the end of theirs at each step.
+    value that a neighbour has by then.
     """
     size = height * width
     sources = np.arange(number * size, dtype=np.int32)
-    rows = slice(reach + 1, height - reach + 1)
-    columns = slice(reach + 1, width - reach + 1)
-    inner = np.zeros((height, width), bool)
-    inner[rows, columns] = True
-    inside = np.flatnonzero(inner).astype(np.int32)
-    if not inside.size:
+    pixels = np.arange(size, dtype=np.int32).reshape(height, width)
+    inner = pixels[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1]
+    inner = inner.ravel()
+    if not inner.size:
         return sources
-    start = (np.arange(number, dtype=np.int32) * size)[:, None]
-    span = 2 * reach
-    drawn = np.empty((number, passes, 2, inside.size), np.int32)
+    drawn = np.empty((number, passes, 2, inner.size), np.int32)
     for one, rng in zip(drawn, rngs, strict=True):
-        one[:] = rng.integers(0, span, one.shape, np.uint8)
+        one[:] = rng.integers(0, 2 * reach, one.shape, np.uint8)
     drawn -= reach
     for turn in range(passes):
-        target = np.arange(size, dtype=np.int32) + start
-        target[:, inside] += drawn[:, turn, 0] * width + drawn[:, turn, 1]
-        sources = sources[_ends(target.ravel(), inner, number)]
+        taken = np.arange(number * size, dtype=np.int32).reshape(number, size)
+        taken[:, inner] += drawn[:, turn, 0] * width + drawn[:, turn, 1]
+        sources = sources[_ends(taken.ravel())]
     return sources
 
 
-def _ends(target, inner, number):
-    """Returns where the chains of one pass end."""
-    later = target > np.arange(target.size, dtype=np.int32)
-    # Of a pixel that is taken from, whether it has been overwritten by then.
-    overwritten = np.tile(inner.ravel(), number)
-    ends = target.copy()
-    going = np.flatnonzero(later & overwritten[target])
+def _ends(taken):
+    """Returns where the pixels of one pass come from.
+
+    If the one that is taken comes later in the image, it has been overwritten by then,
+    and what it took is what counts. That chain is followed for all pixels at once;
+    about half of them are at its end after each step.
+    """
+    later = taken > np.arange(taken.size, dtype=np.int32)
+    ends = taken.copy()
+    going = np.flatnonzero(later)
     while going.size:
         here = ends[going]
-        ends[going] = target[here]
-        going = going[later[here] & overwritten[target[here]]]
+        ends[going] = taken[here]
+        going = going[later[here]]
     return ends
 
 

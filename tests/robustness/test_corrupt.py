@@ -368,14 +368,15 @@ def test_bad_registrations_change_nothing(own, name, function, family, error):
 # ---- frost of one's own ----
 
 
-def test_photos_of_ones_own_are_used_until_they_are_taken_back(tmp_path):
+@pytest.mark.parametrize("size", [(9, 7), (300, 250)], ids=["small", "large"])
+def test_photos_of_ones_own_are_used_until_they_are_taken_back(tmp_path, size):
     images = np.zeros((4, 40, 30, 3), "uint8")
     before = robustness.corrupt(images, "frost", 5)
     red = tmp_path / "red.png"
-    PIL.Image.new("RGBA", (9, 7), (200, 40, 0, 10)).save(red)
+    PIL.Image.new("RGBA", size, (200, 40, 0, 10)).save(red)
     try:
         robustness.use_frost_photos([str(red)])
-        found = robustness.corrupt(images, "frost", 5)  # enlarged, as it is too small
+        found = robustness.corrupt(images, "frost", 5)
         expected = (np.array([200, 40, 0]) * 0.45).astype(int)
         assert np.abs(found - expected).max() <= 1
         for paths in ("red.png", [], [tmp_path / "none.png"], [3], [__file__], 7):
