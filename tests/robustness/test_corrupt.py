@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import hypothesis
 import keras
@@ -329,6 +330,20 @@ def test_one_of_ones_own_has_draws_of_its_own_and_is_clipped(own):
     )
     result = robustness.corrupt(batch(3, 3, 1, "float32", count=9), "noisy", 1)
     assert (result.min(), result.max()) == (0, 1)  # of different draws
+
+
+def test_one_of_ones_own_is_called_in_the_callers_thread_only(own, monkeypatch):
+    monkeypatch.setattr(drawing, "_CHUNK", 1)
+    monkeypatch.setattr(drawing, "_cores", lambda: 3)
+    seen = []
+
+    def watched(image, severity, rng):
+        seen.append(threading.get_ident())
+        return image
+
+    robustness.register("watched", watched)
+    robustness.corrupt(batch(4, 4, 1, count=6), "watched", 1)
+    assert seen == 6 * [threading.get_ident()]
 
 
 @pytest.mark.parametrize(
