@@ -112,7 +112,7 @@ def _shrinking(length, share, number):
     matrix = matrix.resize((length, size), PIL.Image.Resampling.BOX)
     indices = PIL.Image.fromarray(np.arange(size, dtype=np.float32)[None])
     indices = indices.resize((length, 1), PIL.Image.Resampling.BOX)
-    blocks = scipy.sparse.kron(scipy.sparse.eye_array(number), np.asarray(matrix))
+    blocks = scipy.sparse.kron(np.eye(number), np.asarray(matrix))
     blocks = scipy.sparse.csr_array(blocks, dtype=np.float32)
     return blocks, np.asarray(indices)[0].astype(np.intp)
 
