@@ -111,7 +111,8 @@ class Prunable(_Layer):
         with MaskedReads(reads) as scope:
             outputs = call(*args, **kwargs)
         if scope.original_scope is None and scope.losses:
-            self.add_loss(list(scope.losses))
+            # The base's: a Functional model refuses losses, its layers may have some.
+            keras.layers.Layer.add_loss(self, list(scope.losses))
         return outputs
 
     def get_config(self):

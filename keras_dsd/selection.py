@@ -68,6 +68,8 @@ def kept_dense(weight, owner):
     """
     if reason := _first(_KEPT_DENSE, owner):
         return reason
+    if weight.name == "embeddings":  # of positions, say, in a layer of one's own
+        return "embedding"
     channels = _channels(weight, owner)
     if channels is not None and channels <= PICTURE_CHANNELS:
         return f"convolution of the picture ({channels} channels)"

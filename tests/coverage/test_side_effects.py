@@ -38,6 +38,23 @@ def block():
     return keras.Sequential([keras.Input((5,)), Busy(), Busy()]), floats(8, 5)
 
 
+@keras.saving.register_keras_serializable("coverage")
+class Backbone(keras.Model):
+    """Functional, with a config of its own: wrapped as a whole, as KerasHub's are."""
+
+    def __init__(self, size=5, **kwargs):
+        inputs = keras.Input((size,))
+        super().__init__(inputs, Busy()(inputs), **kwargs)
+        self.size = size
+
+    def get_config(self):
+        return {"size": self.size, "name": self.name}
+
+
+def backbone():
+    return Backbone(), floats(8, 5)
+
+
 def recurrent_dropout():
     inputs = keras.Input((4, 5))
     cell = layers.GRUCell(4, dropout=0.3, recurrent_dropout=0.3)
@@ -66,6 +83,7 @@ MODELS = {
     function.__name__: function
     for function in (
         block,
+        backbone,
         recurrent_dropout,
         attention_dropout,
         stateful,
