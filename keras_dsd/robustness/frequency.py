@@ -84,7 +84,8 @@ def radius_accuracy(
             kept[0, 0] = True
             yield radius, functools.partial(_filtered, kept=kept)
 
-    return _measure(plan, model, x, y, metric, preprocess, batch_size, progress)
+    scoring = Scoring(model, metric, preprocess)
+    return _measure("radius", plan, scoring, x, y, batch_size, progress)
 
 
 def fourier_sensitivity(
@@ -162,13 +163,14 @@ def fourier_sensitivity(
         )
         return max(pair, opposite)
 
-    found = _measure(plan, model, x, y, metric, preprocess, batch_size, progress)
+    scoring = Scoring(model, metric, preprocess)
+    found = _measure("wave", plan, scoring, x, y, batch_size, progress)
     return np.array(
         [[found[same((row, column))] for column in axes[1]] for row in axes[0]]
     )
 
 
-def _measure(plan, model, x, y, metric, preprocess, batch_size, progress):
+def _measure(what, plan, scoring, x, y, batch_size, progress):
     """Returns {condition: metric} of images that are changed in several ways.
 
     `plan(shape, start)` yields (condition, function of images in [0, 1]) for a batch
@@ -176,7 +178,6 @@ def _measure(plan, model, x, y, metric, preprocess, batch_size, progress):
     the range that the images had.
     """
     _checks.boolean(progress, "progress")
-    scoring = Scoring(model, metric, preprocess)
     data = Data(x, y)
     batches = data.length(batch_size)
 
@@ -200,7 +201,7 @@ def _measure(plan, model, x, y, metric, preprocess, batch_size, progress):
     with bar(None, progress) as advance:
         for steps, condition, *batch in streams.ahead(stream()):
             scoring.update(condition, *batch)
-            advance(f"{condition}", steps)
+            advance(f"{what} {condition}", steps)
     return scoring.results()
 
 
