@@ -19,7 +19,7 @@ SPARSITY = 0.5
 # in every run of the tests, one for each way to build. A family that is not here is
 # tried as a whole.
 FAMILIES = {
-    "convnext": "ConvNeXtTiny",
+    "convnext": None,
     "densenet": None,
     "efficientnet": None,
     "efficientnet_v2": "EfficientNetV2B0",
@@ -35,6 +35,7 @@ FAMILIES = {
     "vgg19": None,
     "xception": None,
 }
+QUICK_ON_JAX = ("MobileNet", "VGG16")  # the others take JAX a minute each to compile
 
 
 def architectures():
@@ -44,6 +45,8 @@ def architectures():
             continue
         family = value.__module__.rsplit(".", 1)[-1]
         is_large = FAMILIES.get(family, name) != name
+        if keras.backend.backend() == "jax" and family in FAMILIES:
+            is_large = name not in QUICK_ON_JAX
         yield pytest.param(name, marks=[pytest.mark.large] if is_large else [])
 
 
@@ -74,8 +77,9 @@ def test_wrapped_trained_and_stripped(name):
     before, outputs = guarantees.outside(model), guarantees.predict(model, x)
     dsd.make_prunable(model)
     guarantees.assert_equal(guarantees.predict(model, x), outputs)
-    # Not compiled: one step takes less time than its trace.
-    model.compile(keras.optimizers.SGD(1e-3), "mse", run_eagerly=True)
+    # One step takes less time than its trace, but not where each operation is traced.
+    eager = keras.backend.backend() != "jax"
+    model.compile(keras.optimizers.SGD(1e-3), "mse", run_eagerly=eager)
     watch = helpers.Watch()
     model.fit(
         x,
@@ -90,9 +94,9 @@ def test_wrapped_trained_and_stripped(name):
     pruned = wrapping.pruned_weights(model)
     for weight, mask in zip(pruned, helpers.masks_of(model), strict=True):
         assert np.count_nonzero(~mask) == counts.zeros(mask.size, SPARSITY), weight.path
-    kernels = [w for w in model.weights if len(w.shape) >= 2 and w.trainable]
-    # All but those that read the picture, of which a separable convolution has two.
-    assert len(kernels) - 2 <= len(pruned) < len(kernels)
+    dense = [row.reason for row in dsd.sparsity_report(model).rows if row.reason]
+    assert 0 < len(dense) < 5
+    assert all(reason.startswith("convolution of the picture") for reason in dense)
     outputs = guarantees.predict(model, x)
     assert dsd.strip(model) is model
     assert guarantees.outside(model) == before
