@@ -145,9 +145,9 @@ def cut_by_sorting(tensors, lost, bits):
     keys = ops.concatenate(pieces)
     wanted = ops.maximum(lost, 1)
     key = ops.take(ops.sort(keys), wanted - 1)
-    ties = ops.cumsum(ops.cast(keys == key, "int32"))
-    first_that_goes = ops.sum(ops.cast(keys <= key, "int32")) - wanted + 1
-    index = ops.sum(ops.cast(ties < first_that_goes, "int32"))
+    ties = ops.cumsum(ops.cast(keys == key, keys.dtype))
+    first_that_goes = ops.sum(ops.cast(keys <= key, keys.dtype)) - wanted + 1
+    index = ops.sum(ops.cast(ties < first_that_goes, keys.dtype))
     key = ops.where(lost > 0, key, -1)
     infinity, _ = KEYS[keras.backend.standardize_dtype(tensors[0].dtype)]
     starts = np.cumsum([0, *(piece.shape[0] for piece in pieces[:-1])])

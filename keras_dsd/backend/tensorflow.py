@@ -109,8 +109,21 @@ def find_cuts(scores, zeros, groups):
         found = _cut(tables.table(tensors), lost, layout)
         return list(map(tables.Cut, *map(tf.unstack, found)))
 
-    cut_few = functools.partial(tables.cut_by_sorting, bits=bits)
-    return tables.cut_all(scores, zeros, groups, cut_table, cut_few)
+    return tables.cut_all(scores, zeros, groups, cut_table, _cut_few)
+
+
+def _cut_few(tensors, lost):
+    # In 64 bits: on a GPU TensorFlow takes int32 for numbers that steer the program,
+    # and would copy them to the host and back.
+    def wide(x):
+        return tf.cast(bits(x), tf.int64)
+
+    found = tables.cut_by_sorting(tensors, tf.cast(lost, tf.int64), wide)
+    narrow = tf.int64 if tensors[0].dtype == tf.float64 else tf.int32
+    return [
+        tables.Cut(tf.cast(cut.key, narrow), tf.cast(cut.index, tf.int32), cut.finite)
+        for cut in found
+    ]
 
 
 @functools.partial(tf.function, autograph=False, jit_compile=True)
