@@ -35,8 +35,10 @@ def input_gradient(model, preprocess, loss):
 def workers():
     """Returns how many processes the strategy in scope trains with."""
     strategy = tf.distribute.get_strategy()
-    kinds = (tf.distribute.MultiWorkerMirroredStrategy,)
-    kinds += (tf.distribute.ParameterServerStrategy,)
+    kinds = (
+        tf.distribute.MultiWorkerMirroredStrategy,
+        tf.distribute.ParameterServerStrategy,
+    )
     if not isinstance(strategy, kinds) or strategy.cluster_resolver is None:
         return 1
     cluster = strategy.cluster_resolver.cluster_spec().as_dict()
