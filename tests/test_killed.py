@@ -147,13 +147,7 @@ def run(folder, route, last):
     return done.returncode
 
 
-def whole_lines(path):
-    """Returns the log's lines; what was killed while writing may leave one cut."""
-    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    return lines, rest
-
-
-def kills(route, number, count=int(os.environ.get("KERAS_DSD_KILLS", "2"))):
+def kills(route, number, count=2):
     """Returns at which events to kill: in all of the run, then in what may be left."""
     rng = np.random.default_rng([len(route), 4])
     return [int(rng.integers(1, number * (count - i) // count)) for i in range(count)]
@@ -169,10 +163,10 @@ def test_killed_anywhere_and_started_again(route, tmp_path):
     assert len(audit.read(log)) > 4
     for last in kills(route, number):
         assert run(tmp_path / "killed", route, last) == -signal.SIGKILL
-        lines, rest = whole_lines(tmp_path / "killed" / "audit.jsonl")
-        assert rest == b""
-        known, _ = whole_lines(log)
-        assert lines == known[: len(lines)]
+        left = tmp_path / "killed" / "audit.jsonl"
+        if left.exists():  # whole lines, as far as the run has come
+            assert log.read_bytes().startswith(left.read_bytes())
+            audit.read(left)
     assert run(tmp_path / "killed", route, 0) == 0
     with np.load(tmp_path / "killed" / "values.npz") as file:
         found = [file[name] for name in file.files]
