@@ -7,6 +7,8 @@ one shape: what was expected, then `Received: name=value`.
 import math
 import numbers
 
+import numpy as np
+
 
 def sparsity(value, name="sparsity"):
     """Returns `value` if it is a fraction of weights in [0, 1)."""
@@ -89,6 +91,44 @@ def not_negative(value, name):
     if not 0 <= value < math.inf:  # type: ignore[operator]  # False for NaN too
         raise ValueError(
             f"`{name}` must be a finite number, 0 or more. Received: {name}={value!r}"
+        )
+    return value
+
+
+def listed(value, name, of):
+    """Returns a list, or anything else that is iterable, as a list.
+
+    Args:
+        value: the argument. A string is not taken for a list of letters.
+        name: of the argument.
+        of: what it holds, in the plural.
+    """
+    try:
+        if isinstance(value, (str, bytes, dict)):
+            raise TypeError
+        return list(value)
+    except Exception as error:  # tensors have errors of their own
+        raise TypeError(
+            f"`{name}` must be a list of {of}. Received: {name}={value!r}"
+        ) from error
+
+
+def array(value, name):
+    """Returns anything that NumPy can make an array of as an array."""
+    try:
+        return np.asarray(value)
+    except Exception as error:  # that of a symbolic tensor, say, or of uneven lists
+        raise TypeError(
+            f"`{name}` must be an array. Received: {name} of type "
+            f"{type(value).__name__} ({error})"
+        ) from error
+
+
+def function(value, name, of):
+    """Returns `value` if it can be called, or is `None`."""
+    if value is not None and not callable(value):
+        raise TypeError(
+            f"`{name}` must be a function of {of}. Received: {name}={value!r}"
         )
     return value
 

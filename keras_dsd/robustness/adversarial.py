@@ -161,6 +161,7 @@ def _gradient(model, loss, preprocess):
         raise TypeError(
             f"Attacks need the gradients of a Keras model. Received: model={model!r}"
         )
+    _checks.function(preprocess, "preprocess", "a batch")
     if loss is None:
         loss = getattr(model, "loss", None)
     if not (isinstance(loss, str) or callable(loss)):
@@ -168,7 +169,12 @@ def _gradient(model, loss, preprocess):
             "Attacks need a loss: give one, or compile the model with one. "
             f"Received: loss={loss!r}"
         )
-    loss = keras.losses.get(loss)
+    try:
+        loss = keras.losses.get(loss)
+    except ValueError as error:
+        raise ValueError(
+            f"Keras knows no such loss. Received: loss={loss!r}"
+        ) from error
 
     def total(labels, outputs):
         return keras.ops.sum(loss(labels, outputs))
@@ -176,8 +182,16 @@ def _gradient(model, loss, preprocess):
     of_input = backend.input_gradient(model, preprocess or (lambda x: x), total)
 
     def gradient(images, labels):
-        images = keras.ops.convert_to_tensor(images, "float32")
-        labels = keras.ops.convert_to_tensor(labels)
-        return keras.ops.convert_to_numpy(of_input(images, labels))
+        try:
+            found = of_input(
+                keras.ops.convert_to_tensor(images, "float32"),
+                keras.ops.convert_to_tensor(labels),
+            )
+        except Exception as error:  # each backend has its own
+            raise ValueError(
+                "The loss has no gradient by these images. Received: images of shape "
+                f"{images.shape}, labels of shape {labels.shape}: {error}"
+            ) from error
+        return keras.ops.convert_to_numpy(found)
 
     return gradient

@@ -83,7 +83,7 @@ def check_images(images, corruption=None):
         images: anything that NumPy can make an array of.
         corruption: the `Corruption` that they are for. Defaults to `None`: any.
     """
-    images = np.asarray(images)
+    images = _checks.array(images, "images")
     ranks = (5,) if corruption is not None and corruption.time == "clip" else (4, 5)
     if images.ndim not in ranks or images.shape[-1] not in (1, 3) or not images.size:
         shapes = " or ".join(

@@ -110,7 +110,7 @@ def _checked_batches(x):
 
 
 def _labels(y):
-    labels = np.asarray(y)
+    labels = _checks.array(y, "y")
     if labels.ndim == 0 or labels.dtype.kind not in "biuf":
         raise ValueError(
             "Labels must be an array of numbers, one for each image. Received: "

@@ -164,7 +164,14 @@ def _family(name):
 def _names(corruptions):
     if corruptions is None:
         return None
-    names = (corruptions,) if isinstance(corruptions, str) else tuple(corruptions)
+    names = (corruptions,)
+    if not isinstance(corruptions, str):
+        names = tuple(_checks.listed(corruptions, "corruptions", "names"))
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"`corruptions` must be names. Received: corruptions={corruptions!r}"
+            )
     if not names or len(set(names)) < len(names):
         raise ValueError(
             "`corruptions` must be a list of different names. "
@@ -179,7 +186,8 @@ def _severities(severities):
     if isinstance(severities, numbers.Integral):
         severities = (severities,)
     found = tuple(
-        corrupting.check_severity(severity, "severities") for severity in severities
+        corrupting.check_severity(severity, "severities")
+        for severity in _checks.listed(severities, "severities", "integers")
     )
     if not found or len(set(found)) < len(found):
         raise ValueError(

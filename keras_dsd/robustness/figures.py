@@ -1,6 +1,10 @@
 """Pictures of what was measured. Knows numbers and matplotlib."""
 
+import numbers
+
 from matplotlib.figure import Figure
+
+from keras_dsd import _checks
 
 COLORS = "viridis"
 
@@ -58,6 +62,7 @@ def plot_gain(gain, path=None):
     >>> from keras_dsd import robustness
     >>> figure = robustness.plot_gain({"fog": 0.02, "snow": -0.01})
     """
+    _numbers(gain, "gain")
     figure = Figure(figsize=(7, 1.2 + 0.28 * len(gain)), layout="constrained")
     panel = figure.subplots()
     colors = ["#2b6ca3" if value >= 0 else "#e08a1e" for value in gain.values()]
@@ -84,6 +89,10 @@ def plot_radius_accuracy(curves, path=None):
     >>> from keras_dsd import robustness
     >>> figure = robustness.plot_radius_accuracy({"dense": {0: 0.1, 8: 0.9}})
     """
+    if not isinstance(curves, dict):
+        raise TypeError(f"`curves` must be a dict. Received: curves={curves!r}")
+    for curve in curves.values():
+        _numbers(curve, "curves")
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     panel = figure.subplots()
     for name, curve in curves.items():
@@ -111,6 +120,12 @@ def plot_fourier_sensitivity(sensitivity, path=None):
     >>> from keras_dsd import robustness
     >>> figure = robustness.plot_fourier_sensitivity(np.zeros((5, 5)))
     """
+    sensitivity = _checks.array(sensitivity, "sensitivity")
+    if sensitivity.ndim != 2 or sensitivity.dtype.kind not in "biuf":
+        raise ValueError(
+            "`sensitivity` must be an array of numbers of rank 2. Received: shape "
+            f"{sensitivity.shape}, dtype {sensitivity.dtype}"
+        )
     height, width = sensitivity.shape
     figure = Figure(figsize=(5.5, 4.5), layout="constrained")
     panel = figure.subplots()
@@ -123,6 +138,14 @@ def plot_fourier_sensitivity(sensitivity, path=None):
     panel.set_title("metric under noise of one frequency")
     figure.colorbar(colors, ax=panel)
     return written(figure, path)
+
+
+def _numbers(values, name):
+    if not isinstance(values, dict):
+        raise TypeError(f"`{name}` must be a dict. Received: {name}={values!r}")
+    for value in values.values():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"`{name}` must hold numbers. Received: {name}={values!r}")
 
 
 def written(figure, path):

@@ -70,6 +70,7 @@ def radius_accuracy(
     """
     _checks.known(keep, "keep", dict.fromkeys(KEEP))
     if radii is not None:
+        radii = _checks.listed(radii, "radii", "numbers")
         radii = [_checks.not_negative(radius, "radii") for radius in radii]
         if not radii or len(set(radii)) < len(radii):
             raise ValueError(

@@ -140,9 +140,15 @@ def npy_set(folder, clean=None):
             rows = slice((severity - 1) * number, severity * number)
             of_rows = rows if len(labels) == len(images) else slice(None)
             cells[name, severity] = _Arrays(images, labels, rows, of_rows)
-    if clean is not None:
-        data.check_arrays(*clean)
-    return CorruptedSet(cells, None if clean is None else lambda: tuple(clean))
+    if clean is None:
+        return CorruptedSet(cells, None)
+    parts = _checks.listed(clean, "clean", "images and labels")
+    if len(parts) != 2:
+        raise ValueError(
+            f"`clean` must be (x, y). Received: clean of {len(parts)} parts"
+        )
+    arrays = data.check_arrays(*parts)
+    return CorruptedSet(cells, lambda: arrays)
 
 
 class _Arrays:

@@ -6,6 +6,8 @@ Knows models and metrics; nothing of what the conditions are.
 import keras
 import numpy as np
 
+from keras_dsd import _checks
+
 
 class Scoring:
     """The metric of a model, kept for each condition while batches stream.
@@ -24,12 +26,8 @@ class Scoring:
                 "`model` must be a Keras model or a function of a batch. "
                 f"Received: model={model!r}"
             )
-        if not (preprocess is None or callable(preprocess)):
-            raise TypeError(
-                "`preprocess` must be a function of a batch of images. "
-                f"Received: preprocess={preprocess!r}"
-            )
-        self.model, self.preprocess = model, preprocess
+        self.model = model
+        self.preprocess = _checks.function(preprocess, "preprocess", "a batch")
         self._predict = getattr(model, "predict_on_batch", model)
         self._new = _maker(metric)
         self.name = _name(metric)

@@ -3,6 +3,8 @@
 Knows `corrupt` and matplotlib.
 """
 
+import numbers
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -47,7 +49,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
     >>> len(figure.axes)  # two rows: the image as it is, and five severities
     12
     """
-    image = np.asarray(image)
+    image = _checks.array(image, "image")
     if image.ndim not in (3, 4):
         raise ValueError(
             "`image` must have shape (H, W, C), or (T, H, W, C) of a clip. "
@@ -60,9 +62,12 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
         check_images(images, corruption)
     if severities is None:
         severities = (3,) if is_clip else SEVERITIES
-    elif np.ndim(severities) == 0:
+    elif isinstance(severities, numbers.Integral):
         severities = (severities,)
-    severities = [check_severity(severity, "severities") for severity in severities]
+    severities = [
+        check_severity(severity, "severities")
+        for severity in _checks.listed(severities, "severities", "integers")
+    ]
     if not severities or not corruptions:
         raise ValueError(
             "There must be a name and a severity at least. "
@@ -97,9 +102,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
 
 def _corruptions(names, is_clip):
     if names is not None:
-        if isinstance(names, str):
-            raise TypeError(f"`names` must be a list. Received: names={names!r}")
-        return [catalog.get(name) for name in names]
+        return [catalog.get(name) for name in _checks.listed(names, "names", "names")]
     found = [catalog.get(name) for name in catalog.names()]
     return [each for each in found if (each.time == "clip") == is_clip]
 
