@@ -1,6 +1,6 @@
-"""Draws the sheets that docs/corruptions.md shows: `python docs/images/draw.py`.
+"""Draws the sheets that docs/corruptions.md shows: `python -m docs.images.draw`.
 
-The picture on them is drawn too (`keras_dsd.robustness.scene`), so it is free to use.
+The picture on them is drawn too (`tests.robustness.scene`), so it is free to use.
 """
 
 import io
@@ -9,7 +9,7 @@ import pathlib
 from PIL import Image
 
 from keras_dsd import robustness
-from keras_dsd.robustness import scene
+from tests.robustness import scene
 
 FOLDER = pathlib.Path(__file__).parent
 STANDARD = ("noise", "blur", "weather", "digital", "extra")

@@ -6,8 +6,10 @@ Needs the extra `robustness`.
 
 from keras_dsd.robustness import _extras  # noqa: F401  (before the rest)
 from keras_dsd.robustness.adversarial import fgsm, pgd
-from keras_dsd.robustness.catalog import STANDARD, names, register
-from keras_dsd.robustness.corrupting import corrupt
+from keras_dsd.robustness.corruptions.catalog import STANDARD, names, register
+from keras_dsd.robustness.corruptions.corrupting import corrupt
+from keras_dsd.robustness.corruptions.frost_pictures import use_frost_photos
+from keras_dsd.robustness.corruptions.sheet import contact_sheet
 from keras_dsd.robustness.evaluating import evaluate
 from keras_dsd.robustness.figures import (
     plot_fourier_sensitivity,
@@ -15,10 +17,8 @@ from keras_dsd.robustness.figures import (
     plot_radius_accuracy,
 )
 from keras_dsd.robustness.frequency import fourier_sensitivity, radius_accuracy
-from keras_dsd.robustness.frost_pictures import use_frost_photos
 from keras_dsd.robustness.published import npy_set, published_set
 from keras_dsd.robustness.report import RobustnessReport
-from keras_dsd.robustness.sheet import contact_sheet
 
 __all__ = [
     "STANDARD",

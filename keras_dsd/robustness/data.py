@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from keras_dsd import _checks
-from keras_dsd.robustness import corrupting
+from keras_dsd.robustness.corruptions import corrupting
 
 BATCH_SIZE = 128
 

@@ -8,7 +8,8 @@ import dataclasses
 import numbers
 
 from keras_dsd import _checks, _directions
-from keras_dsd.robustness import adversarial, catalog, corrupting, published, streams
+from keras_dsd.robustness import adversarial, published, streams
+from keras_dsd.robustness.corruptions import catalog, corrupting
 from keras_dsd.robustness.progress import bar
 from keras_dsd.robustness.report import RobustnessReport, check_baseline
 from keras_dsd.robustness.scoring import Scoring

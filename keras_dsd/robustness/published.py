@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dsd import _checks
 from keras_dsd.robustness import data, streams
-from keras_dsd.robustness.corruption import SEVERITIES
+from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
 # What TFDS calls differently.
 _TFDS_NAMES = {"frosted_glass_blur": "glass_blur", "elastic": "elastic_transform"}

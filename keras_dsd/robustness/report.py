@@ -1,8 +1,6 @@
 """What an evaluation found: numbers, and their forms. Knows no model and no image."""
 
-import csv
 import dataclasses
-import io
 import json
 import math
 import pathlib
@@ -10,7 +8,7 @@ import statistics
 import typing
 
 from keras_dsd import _checks
-from keras_dsd.robustness import published_errors
+from keras_dsd.robustness import published_errors, tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,22 +247,11 @@ class RobustnessReport:
 
     def to_csv(self, path=None):
         """Returns a line for each corruption and severity as CSV, or writes it too."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["corruption", "family", "severity", self.metric])
-        if self.clean is not None:
-            writer.writerow(["clean", "", 0, self.clean])
-        for name, row in self.table.items():
-            for severity, value in row.items():
-                writer.writerow([name, self.families[name], severity, value])
-        return _written(text.getvalue(), path)
+        return _written(tables.csv_lines(self), path)
 
     def to_markdown(self, path=None):
         """Returns the table as Markdown, and writes it to a file if `path` is given."""
-        head, *rows = self._lines()
-        lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-        lines.insert(1, "|---|---|" + "---:|" * (len(head) - 2))
-        return _written("\n".join([*lines, "", self._summary(), ""]), path)
+        return _written(tables.markdown(self), path)
 
     def plot(self, path=None):
         """Draws the table as a picture.
@@ -282,45 +269,7 @@ class RobustnessReport:
 
     def __str__(self):
         """Returns the report as a table."""
-        lines = self._lines()
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            "  ".join(
-                cell.ljust(width) if column < 2 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        rule = "-" * max(map(len, table))
-        return "\n".join([table[0], rule, *table[1:], "", self._summary()])
-
-    def _lines(self):
-        severities = sorted({s for row in self.table.values() for s in row})
-        ce = self.ce
-        head = ["corruption", "family", *map(str, severities), "mean"]
-        lines = [head + (["CE"] if ce else [])]
-        for name, row in self.table.items():
-            cells = [_number(row.get(severity)) for severity in severities]
-            line = [name, self.families[name], *cells, _number(self.means[name])]
-            lines.append(line + ([f"{ce[name]:.3f}"] if ce else []))
-        return lines
-
-    def _summary(self):
-        parts = [
-            f"{self.metric}, {self.images:,} images: clean {_number(self.clean)}, "
-            f"corrupted {_number(self.robust)}",
-            ", ".join(
-                f"{family} {_number(mean)}" for family, mean in self.by_family.items()
-            ),
-        ]
-        if self.mce is not None:
-            relative = self.relative_mce
-            against = "AlexNet" if self.baseline == "alexnet" else "the baseline"
-            parts.append(
-                f"Against {against}: mCE {self.mce:.3f}"
-                + ("" if relative is None else f", relative mCE {relative:.3f}")
-            )
-        return "\n".join(parts)
+        return tables.plain(self)
 
 
 def check_baseline(baseline, table):
@@ -362,10 +311,6 @@ def _finite(value):
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
     return value if value is not None and math.isfinite(value) else None
-
-
-def _number(value):
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _written(text, path):

@@ -9,8 +9,8 @@ import concurrent.futures
 import itertools
 
 from keras_dsd import _checks
-from keras_dsd.robustness import catalog, corrupting
-from keras_dsd.robustness.corruption import SEVERITIES
+from keras_dsd.robustness.corruptions import catalog, corrupting
+from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 from keras_dsd.robustness.data import Data
 
 CLEAN = ("clean", 0)

@@ -19,8 +19,8 @@ import imagecorruptions
 import numpy as np
 
 from keras_dsd import robustness
-from keras_dsd.robustness import scene
 from tests.benchmarks.mask_update import _processor
+from tests.robustness import scene
 
 FAMILIES = ("noise", "blur", "weather", "digital", "extra")
 SEVERITIES = range(1, 6)

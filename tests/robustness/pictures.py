@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_dsd.robustness import scene
+from tests.robustness import scene
 
 PHOTOS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "cifar10_jpeg.npz"
 

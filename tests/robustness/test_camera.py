@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_dsd import robustness
-from keras_dsd.robustness import catalog, lens, light, transmission
+from keras_dsd.robustness.corruptions import catalog, lens, light, transmission
 from tests.robustness import pictures
 
 FAMILIES = ("lens", "sensor", "light", "motion", "transmission")

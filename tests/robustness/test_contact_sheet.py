@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from keras_dsd import robustness
-from keras_dsd.robustness import catalog, scene
+from keras_dsd.robustness.corruptions import catalog
+from tests.robustness import scene
 
 
 def titles(figure, columns):

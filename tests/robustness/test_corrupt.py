@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_dsd import robustness
-from keras_dsd.robustness import catalog, drawing
+from keras_dsd.robustness.corruptions import catalog, drawing
 from tests.robustness import pictures
 
 FAMILIES = ("noise", "blur", "weather", "digital", "extra")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_dsd import robustness
-from keras_dsd.robustness import catalog
+from keras_dsd.robustness.corruptions import catalog
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "corruptions.md"
 STANDARD = ("noise", "blur", "weather", "digital", "extra")

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy import special
 
 from keras_dsd import robustness
-from keras_dsd.robustness import blur, catalog, frost_pictures, noise
+from keras_dsd.robustness.corruptions import blur, catalog, frost_pictures, noise
 from tests.robustness import pictures
 
 reference = pytest.importorskip("imagecorruptions")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from keras_dsd.robustness import RobustnessReport, plot_gain, published_errors
-from keras_dsd.robustness.corruption import SEVERITIES
+from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
 
 def report(table, clean=0.9, grows=True, metric="accuracy", baseline=None):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_dsd import robustness
-from keras_dsd.robustness import catalog, video
+from keras_dsd.robustness.corruptions import catalog, video
 from tests.robustness import pictures
 
 NAMES = robustness.names("video")

@@ -5,8 +5,8 @@ Defects stay where they are while a video runs; noise does not.
 
 import numpy as np
 
-from keras_dsd.robustness.corruption import Corruption, at_least_one, each
-from keras_dsd.robustness.light import GAMMA
+from keras_dsd.robustness.corruptions.corruption import Corruption, at_least_one, each
+from keras_dsd.robustness.corruptions.light import GAMMA
 
 FULL_WELL = 1000  # electrons that a white pixel holds in good light
 READ_NOISE = 2  # electrons, standard deviation

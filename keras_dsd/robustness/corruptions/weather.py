@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from keras_dsd.robustness import filters, frost_pictures, noise
-from keras_dsd.robustness.strengths import standard
+from keras_dsd.robustness.corruptions import filters, frost_pictures, noise
+from keras_dsd.robustness.corruptions.strengths import standard
 
 
 def snow(images, strength, rngs):

@@ -8,8 +8,8 @@ import functools
 import cv2
 import numpy as np
 
-from keras_dsd.robustness import filters
-from keras_dsd.robustness.strengths import standard
+from keras_dsd.robustness.corruptions import filters
+from keras_dsd.robustness.corruptions.strengths import standard
 
 
 def defocus_blur(images, strength, rngs):

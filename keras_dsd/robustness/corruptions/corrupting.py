@@ -6,8 +6,8 @@ What is done to the pixels is in the rooms of corruptions, which see float32 in 
 import numpy as np
 
 from keras_dsd import _checks
-from keras_dsd.robustness import catalog, drawing
-from keras_dsd.robustness.corruption import SEVERITIES
+from keras_dsd.robustness.corruptions import catalog, drawing
+from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
 SMALL = 64  # pixels of the longer side, up to which the constants of CIFAR-10-C hold
 CONSTANTS = ("auto", "cifar", "imagenet")

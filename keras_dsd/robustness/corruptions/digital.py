@@ -11,8 +11,8 @@ import PIL.Image
 import scipy.fft
 import scipy.sparse
 
-from keras_dsd.robustness import filters
-from keras_dsd.robustness.strengths import standard
+from keras_dsd.robustness.corruptions import filters
+from keras_dsd.robustness.corruptions.strengths import standard
 
 
 def contrast(images, factor, rngs):

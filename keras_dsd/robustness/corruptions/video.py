@@ -7,9 +7,9 @@ clip. What is lost of a clip's first frames has nothing before it to be replaced
 import cv2
 import numpy as np
 
-from keras_dsd.robustness import transmission
-from keras_dsd.robustness.corruption import Corruption, each
-from keras_dsd.robustness.light import expose
+from keras_dsd.robustness.corruptions import transmission
+from keras_dsd.robustness.corruptions.corruption import Corruption, each
+from keras_dsd.robustness.corruptions.light import expose
 
 GROUP = 12  # frames from one key frame to the next
 WAVES = 3  # sines that a smooth path is made of

@@ -5,7 +5,7 @@ From the scripts that made CIFAR-10-C and ImageNet-C
 Lengths are in pixels, values in [0, 1] unless a comment says otherwise.
 """
 
-from keras_dsd.robustness.corruption import Corruption
+from keras_dsd.robustness.corruptions.corruption import Corruption
 
 # Five severities each; the comment names what stands in a tuple.
 _CIFAR = {

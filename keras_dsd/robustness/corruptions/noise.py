@@ -9,7 +9,7 @@ import functools
 import numpy as np
 from scipy import special
 
-from keras_dsd.robustness.strengths import standard
+from keras_dsd.robustness.corruptions.strengths import standard
 
 _LEVELS = 256
 

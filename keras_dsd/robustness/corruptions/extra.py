@@ -6,8 +6,8 @@ Knows filters, noise and the strengths.
 import cv2
 import numpy as np
 
-from keras_dsd.robustness import filters, noise
-from keras_dsd.robustness.strengths import standard
+from keras_dsd.robustness.corruptions import filters, noise
+from keras_dsd.robustness.corruptions.strengths import standard
 
 _WATER = np.array([175, 238, 238], np.float32) / 255
 _MUD = np.array([63, 42, 20], np.float32) / 255

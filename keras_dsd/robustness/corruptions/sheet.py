@@ -10,9 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from keras_dsd import _checks
-from keras_dsd.robustness import catalog
-from keras_dsd.robustness.corrupting import check_images, check_severity, corrupt
-from keras_dsd.robustness.corruption import SEVERITIES
+from keras_dsd.robustness.corruptions import catalog
+from keras_dsd.robustness.corruptions.corrupting import (
+    check_images,
+    check_severity,
+    corrupt,
+)
+from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
 FRAMES = 6  # of a clip that are shown, at even distances
 INCHES = 1.25  # the side of a picture on the sheet

@@ -6,7 +6,7 @@ A picture has 16 macroblocks along its longer side, whatever its resolution.
 import cv2
 import numpy as np
 
-from keras_dsd.robustness.corruption import Corruption, at_least_one, each
+from keras_dsd.robustness.corruptions.corruption import Corruption, at_least_one, each
 
 BLOCKS = 16
 PACKET = 5  # mean number of macroblocks in a packet

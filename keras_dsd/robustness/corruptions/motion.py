@@ -6,7 +6,7 @@ Both depend on the image alone. Lengths are shares of the image's width.
 import cv2
 import numpy as np
 
-from keras_dsd.robustness.corruption import Corruption, each
+from keras_dsd.robustness.corruptions.corruption import Corruption, each
 
 
 def _conveyor_blur(images, share, rngs):

@@ -5,7 +5,7 @@ A picture's values are the light's to the power of 1 / GAMMA.
 
 import numpy as np
 
-from keras_dsd.robustness.corruption import Corruption, each
+from keras_dsd.robustness.corruptions.corruption import Corruption, each
 
 GAMMA = 2.2
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from keras_dsd.robustness import filters
+from keras_dsd.robustness.corruptions import filters
 
 _HEIGHT, _WIDTH = 480, 640
 # Mean and standard deviation of red, green and blue of each picture, in [0, 1]: those

@@ -8,7 +8,7 @@ time.
 import cv2
 import numpy as np
 
-from keras_dsd.robustness.corruption import Corruption, at_least_one, each
+from keras_dsd.robustness.corruptions.corruption import Corruption, at_least_one, each
 
 CANVAS = 96  # pixels of the longer side of what dirt is drawn on
 CORNERS = 12  # of a blob's outline

@@ -6,7 +6,7 @@ Gathers what the rooms of corruptions define; does nothing to images.
 import numpy as np
 
 from keras_dsd import _checks
-from keras_dsd.robustness import (
+from keras_dsd.robustness.corruptions import (
     blur,
     digital,
     extra,
@@ -19,7 +19,7 @@ from keras_dsd.robustness import (
     video,
     weather,
 )
-from keras_dsd.robustness.corruption import Corruption, each
+from keras_dsd.robustness.corruptions.corruption import Corruption, each
 
 # In the order in which reports list them.
 _ROOMS = (

@@ -1,0 +1,4 @@
+"""The corruptions: what each does to pixels, their names, and `corrupt`.
+
+Knows images; no model and no metric.
+"""
