@@ -159,6 +159,8 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
 def _floating(weights, name):
     """Returns `weights` as a floating tensor of one entry or more."""
     try:
+        if isinstance(weights, keras.KerasTensor):
+            raise TypeError("It has no values.")
         tensor = ops.convert_to_tensor(weights)
         dtype = keras.backend.standardize_dtype(tensor.dtype)
     except Exception as error:  # every backend raises its own kind

@@ -71,6 +71,7 @@ def make_prunable(
     if sparsity is not None:
         _checks.sparsity(sparsity)
     _checks.boolean(track_gradients, "track_gradients")
+    _checks.boolean(strict, "strict")
     include = selection.rule(include, "include")
     exclude = selection.rule(exclude, "exclude")
     layers = _layers_to_wrap(model)

@@ -11,8 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-# A loaded machine is slow, not wrong.
-hypothesis.settings.register_profile("tests", deadline=None)
+# A loaded machine is slow, not wrong. The same examples in every run, so that a change
+# fails for what it does; `--hypothesis-profile=explore` looks for others.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
