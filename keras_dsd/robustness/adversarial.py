@@ -134,7 +134,7 @@ class Attacks:
 
 def _climb(gradient, images, labels, epsilon, lengths, start=0.0):
     """Returns images after steps of these lengths, in multiples of `epsilon`."""
-    full = 255.0 if images.dtype == np.uint8 else 1.0
+    full = data.white(images)
     clean = images.astype("float32")
     low = np.clip(clean - epsilon * full, 0, full)
     high = np.clip(clean + epsilon * full, 0, full)

@@ -88,7 +88,12 @@ def run(settings):
     if baseline not in (None, "alexnet"):
         is_report = baseline.endswith(".json")
         baseline = (RobustnessReport.from_json if is_report else _model)(baseline)
-    preprocess = _Scaled(settings.input_range) if settings.input_range else None
+    preprocess = None
+    if settings.input_range:
+        # Of the data, not of a batch: attacks make floating images of 8-bit ones.
+        full = data.white(x) if isinstance(x, np.ndarray) else 255.0
+        black, white = settings.input_range
+        preprocess = _Scaled(black, white, full)
     report = evaluate(
         model,
         x,
@@ -128,14 +133,13 @@ def run(settings):
 
 
 class _Scaled:
-    """Brings images from their own range into the one that a model knows."""
+    """Brings images from 0 to `full` into the range that a model knows."""
 
-    def __init__(self, input_range):
-        self._low, self._high = input_range
+    def __init__(self, low, high, full):
+        self._low, self._factor = low, np.float32((high - low) / full)
 
     def __call__(self, images):
-        full = 255 if str(images.dtype).endswith("uint8") else 1
-        return self._low + images * np.float32((self._high - self._low) / full)
+        return self._low + images * self._factor
 
 
 def _model(path):

@@ -49,6 +49,11 @@ class Data:
             yield images[start:stop], labels[start:stop], None
 
 
+def white(images):
+    """Returns what white is in images: 255 in uint8, else 1."""
+    return 255.0 if images.dtype == np.uint8 else 1.0
+
+
 def check_batch_size(batch_size):
     """Returns the number of images in a batch; `None` means 128."""
     size = BATCH_SIZE if batch_size is None else batch_size

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_dsd import _checks
 from keras_dsd.robustness import streams
-from keras_dsd.robustness.data import Data
+from keras_dsd.robustness.data import Data, white
 from keras_dsd.robustness.progress import bar
 from keras_dsd.robustness.scoring import Scoring
 
@@ -190,7 +190,7 @@ def _measure(what, plan, scoring, x, y, batch_size, progress):
                     "`x` must be images (N, H, W, C). "
                     f"Received: an array of shape {images.shape}"
                 )
-            full = np.float32(255 if images.dtype == np.uint8 else 1)
+            full = np.float32(white(images))
             unit = images.astype("float32") / full
             ways = list(plan(images.shape, start))
             start += len(images)

@@ -77,6 +77,28 @@ def test_a_report_is_printed_and_written(files, tmp_path, capsys, data):
     }
 
 
+def test_attacked_images_are_brought_into_the_range_of_the_model(files, tmp_path):
+    model = keras.saving.load_model(files / "model.keras")
+    model.compile(loss="sparse_categorical_crossentropy")
+    model.save(tmp_path / "model.keras")
+    with np.load(files / "plain.npz") as arrays:
+        images, labels = arrays["x"], arrays["y"]
+    np.savez(tmp_path / "plain.npz", x=images, y=labels)
+    options = ["--corruptions", "fgsm", "--input-range", -1, 1, "--out", tmp_path]
+    command(tmp_path, "plain.npz", *options)
+    expected = evaluate(
+        model,
+        images,
+        labels,
+        corruptions="fgsm",
+        severities=[1, 4],
+        preprocess=lambda x: x * np.float32(2 / 255) - 1,
+        progress=False,
+    )
+    report = RobustnessReport.from_json(tmp_path / "report.json")
+    assert report.table == expected.table
+
+
 @pytest.mark.parametrize("baseline", ["other.keras", "report.json"])
 def test_a_baseline_is_a_model_or_a_report(files, tmp_path, baseline):
     if baseline == "report.json":
