@@ -12,17 +12,8 @@ import numpy as np
 
 def sparsity(value, name="sparsity"):
     """Returns `value` if it is a fraction of weights in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a number in [0, 1), the fraction of weights that are "
-            f"zero. Received: {name}={value!r}"
-        )
-    if not 0 <= value < 1:  # type: ignore[operator]  # False for NaN too
-        raise ValueError(
-            f"`{name}` must be a number in [0, 1), the fraction of weights that are "
-            f"zero. Received: {name}={value!r}"
-        )
-    return value
+    wanted = "a number in [0, 1), the fraction of weights that are zero"
+    return _number(value, name, wanted, lambda value: 0 <= value < 1)
 
 
 def integer(value, name, *, at_least):
@@ -49,15 +40,7 @@ def boolean(value, name):
 
 def fraction(value, name):
     """Returns `value` if it is a number in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
-        )
-    if not 0 <= value <= 1:  # type: ignore[operator]  # False for NaN too
-        raise ValueError(
-            f"`{name}` must be a number in [0, 1]. Received: {name}={value!r}"
-        )
-    return value
+    return _number(value, name, "a number in [0, 1]", lambda value: 0 <= value <= 1)
 
 
 def share(value, name):
@@ -71,27 +54,23 @@ def share(value, name):
 
 def positive(value, name):
     """Returns `value` if it is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
-        )
-    if not 0 < value < math.inf:  # type: ignore[operator]  # False for NaN too
-        raise ValueError(
-            f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
-        )
-    return value
+    wanted = "a finite number above 0"
+    return _number(value, name, wanted, lambda value: 0 < value < math.inf)
 
 
 def not_negative(value, name):
     """Returns `value` if it is a finite number, 0 or more."""
+    wanted = "a finite number, 0 or more"
+    return _number(value, name, wanted, lambda value: 0 <= value < math.inf)
+
+
+def _number(value, name, wanted, is_within):
+    """Returns `value` if it is a real number within bounds, which NaN never is."""
+    message = f"`{name}` must be {wanted}. Received: {name}={value!r}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` must be a finite number, 0 or more. Received: {name}={value!r}"
-        )
-    if not 0 <= value < math.inf:  # type: ignore[operator]  # False for NaN too
-        raise ValueError(
-            f"`{name}` must be a finite number, 0 or more. Received: {name}={value!r}"
-        )
+        raise TypeError(message)
+    if not is_within(value):
+        raise ValueError(message)
     return value
 
 

@@ -212,15 +212,10 @@ def _add_robustness(subparsers):
 
 
 def _robustness(parser, args):
-    require(
-        "robustness",
-        cv2="opencv-python-headless",
-        matplotlib="matplotlib",
-        PIL="pillow",
-        rich="rich",
-        scipy="scipy",
-    )
-    from keras_dsd.robustness import command
+    try:
+        from keras_dsd.robustness import command
+    except ImportError as error:  # it says which packages, and how to get them
+        raise MissingExtra(error) from error
 
     arguments = {name: getattr(args, name) for name in command.ARGUMENTS}
     try:

@@ -1,5 +1,6 @@
 """The command line: what it answers before, instead of and after the work."""
 
+import importlib.util
 import sys
 
 import numpy as np
@@ -186,3 +187,22 @@ def test_audit_without_its_extra(module, log, capsys, monkeypatch, tmp_path):
     assert cli.main(["audit", str(log)]) == 1
     assert capsys.readouterr().err.startswith(f"keras-dsd: {module} not found.")
     assert list(tmp_path.iterdir()) == [log]
+
+
+def test_robustness_says_which_packages_it_lacks(monkeypatch, capsys):
+    from keras_dsd import robustness
+
+    # As where OpenCV is not installed: the package's own check fails the import.
+    for module in [
+        name for name in sys.modules if name.startswith(robustness.__name__)
+    ]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delattr(keras_dsd, "robustness")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "cv2" else find(name)
+    )
+    assert cli.main(["robustness", "model.keras", "--data", "x.npz"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("keras-dsd: opencv-python-headless not found")
+    assert 'pip install "keras-dsd[robustness]"' in error

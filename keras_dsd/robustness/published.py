@@ -3,6 +3,7 @@
 Gives the same stream of batches as `streams.Corrupting`; knows no model.
 """
 
+import functools
 import pathlib
 
 import numpy as np
@@ -139,7 +140,9 @@ def npy_set(folder, clean=None):
         for severity in SEVERITIES:
             rows = slice((severity - 1) * number, severity * number)
             of_rows = rows if len(labels) == len(images) else slice(None)
-            cells[name, severity] = _Arrays(images, labels, rows, of_rows)
+            cells[name, severity] = functools.partial(
+                _rows, images, labels, rows, of_rows
+            )
     if clean is None:
         return CorruptedSet(cells, None)
     parts = _checks.listed(clean, "clean", "images and labels")
@@ -151,15 +154,9 @@ def npy_set(folder, clean=None):
     return CorruptedSet(cells, lambda: arrays)
 
 
-class _Arrays:
-    """Loads the rows of one severity; the files are read when they are looked at."""
-
-    def __init__(self, images, labels, rows, of_labels):
-        self._parts = images, labels, rows, of_labels
-
-    def __call__(self):
-        images, labels, rows, of_labels = self._parts
-        return images[rows], labels[of_labels]
+def _rows(images, labels, rows, of_labels):
+    """Returns the images and labels of one severity, read when they are looked at."""
+    return images[rows], labels[of_labels]
 
 
 def _load(path):
