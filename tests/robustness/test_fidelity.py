@@ -20,21 +20,12 @@ from scipy import special
 from keras_dsd import robustness
 from keras_dsd.robustness.corruptions import blur, catalog, frost_pictures, noise
 from tests.robustness import pictures
+from tests.robustness.guarantees import EXACT
 
 reference = pytest.importorskip("imagecorruptions")
 module = sys.modules["imagecorruptions.corruptions"]
 
 SHARED = pathlib.Path(__file__).parents[3] / "shared" / "corruptions"
-EXACT = [
-    "defocus_blur",
-    "zoom_blur",
-    "brightness",
-    "contrast",
-    "pixelate",
-    "jpeg_compression",
-    "gaussian_blur",
-    "saturate",
-]
 SEVERITIES = range(1, 6)
 
 
