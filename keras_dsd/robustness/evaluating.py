@@ -5,7 +5,6 @@ pixels.
 """
 
 import dataclasses
-import numbers
 
 from keras_dsd import _checks, _directions
 from keras_dsd.robustness import adversarial, published, streams
@@ -184,12 +183,7 @@ def _names(corruptions):
 def _severities(severities):
     if severities is None:
         return None
-    if isinstance(severities, numbers.Integral):
-        severities = (severities,)
-    found = tuple(
-        corrupting.check_severity(severity, "severities")
-        for severity in _checks.listed(severities, "severities", "integers")
-    )
+    found = corrupting.check_severities(severities)
     if not found or len(set(found)) < len(found):
         raise ValueError(
             "`severities` must be a list of different integers from 1 to 5. "

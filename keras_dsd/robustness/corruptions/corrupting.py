@@ -3,6 +3,8 @@
 What is done to the pixels is in the rooms of corruptions, which see float32 in [0, 1].
 """
 
+import numbers
+
 import numpy as np
 
 from keras_dsd import _checks
@@ -68,6 +70,16 @@ def check_severity(severity, name="severity"):
             f"`{name}` must be an integer from 1 to 5. Received: {name}={severity!r}"
         )
     return int(severity)
+
+
+def check_severities(severities):
+    """Returns severities, or a single one, as a list of integers from 1 to 5."""
+    if isinstance(severities, numbers.Integral):
+        severities = (severities,)
+    return [
+        check_severity(severity, "severities")
+        for severity in _checks.listed(severities, "severities", "integers")
+    ]
 
 
 def check_constants(constants):

@@ -3,8 +3,6 @@
 Knows `corrupt` and matplotlib.
 """
 
-import numbers
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -13,7 +11,7 @@ from keras_dsd import _checks
 from keras_dsd.robustness.corruptions import catalog
 from keras_dsd.robustness.corruptions.corrupting import (
     check_images,
-    check_severity,
+    check_severities,
     corrupt,
 )
 from keras_dsd.robustness.corruptions.corruption import SEVERITIES
@@ -66,12 +64,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
         check_images(images, corruption)
     if severities is None:
         severities = (3,) if is_clip else SEVERITIES
-    elif isinstance(severities, numbers.Integral):
-        severities = (severities,)
-    severities = [
-        check_severity(severity, "severities")
-        for severity in _checks.listed(severities, "severities", "integers")
-    ]
+    severities = check_severities(severities)
     if not severities or not corruptions:
         raise ValueError(
             "There must be a name and a severity at least. "
