@@ -144,6 +144,7 @@ class DSDCallback(keras.callbacks.Callback):
             model = self.model
             self._run.update_masks()
             _keras.keep_written(model)
+            self._choose_train_function()
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds to the logs; ends training if its last phase ends early."""

@@ -5,6 +5,8 @@ Four small things, in force during sparse phases:
 - `masked_read(weight, mask)`: an identity whose gradient is zero where the mask is;
   `tracked_read` hands the whole gradient to a variable beside the weight too.
 - `MaskedReads`: a scope in which a layer reads its weights that way.
+- `attach`, `of`, `detach`: how a weight is read is known from the weight, so that any
+  layer that it is tied to finds it.
 - `KeepZeros` and `MaskedRegularizer`: what stands in for a weight's constraint and
   regularizer, so that nothing outside of the layer's call moves a pruned weight.
 
@@ -31,7 +33,7 @@ def masked_read(weight, mask):
 
     def grad(*args, upstream=None):
         upstream = args[0] if upstream is None else upstream
-        return backend.masked(upstream, mask), None
+        return backend.masked_gradient(upstream, mask, weight), None
 
     return weight, grad
 
@@ -56,7 +58,8 @@ def tracked_read(weight, mask, gradient, decay):
             tracked = upstream
             if decay:  # replicas' gradients are summed, so each brings its share
                 tracked = upstream + gradient * (decay / backend.replicas())
-            return backend.masked(upstream, mask), None, tracked
+            masked = backend.masked_gradient(upstream, mask, weight)
+            return masked, None, tracked
 
         return weight, grad
 
@@ -106,6 +109,25 @@ class Read:
             return masked_read(weight, mask)
         gradient = ops.convert_to_tensor(self.gradient)
         return tracked_read(weight, mask, gradient, self.decay)
+
+
+_ATTRIBUTE = "_keras_dsd_read"
+
+
+def attach(read):
+    """Lets all layers that have the weight of a `Read` find it."""
+    setattr(read.weight, _ATTRIBUTE, read)
+
+
+def of(weight):
+    """Returns the `Read` attached to a weight, or `None`."""
+    return getattr(weight, _ATTRIBUTE, None)
+
+
+def detach(weight):
+    """Takes back what `attach` did, if it did."""
+    if of(weight) is not None:
+        delattr(weight, _ATTRIBUTE)
 
 
 class MaskedReads(keras.StatelessScope):
@@ -176,28 +198,23 @@ class KeepZeros(keras.constraints.Constraint):
 
     Keras calls a variable's constraint after the optimizer's update and after the
     moving average has overwritten the weight, so this is the last word on the weight in
-    each step. Gradients being masked, most optimizers keep zeros by themselves; this
-    holds under those that mix entries (Muon), under constraints that move zeros, and
-    for gradients that reach a weight outside of its layer's call.
+    each step. Gradients being masked, most optimizers keep zeros by themselves, and
+    then it is left out, for it costs a pass over the weight in each step. It is needed
+    under optimizers that mix entries (Muon), under constraints that move zeros, and
+    where gradients reach a weight outside of its layer's call.
 
     Args:
         constraint: the weight's own constraint, or `None`.
-        read: how layers read the weight (`Read`): any layer that it is tied to finds
-            that here.
+        mask: the mask's variable.
         average: the optimizer's moving average of the weight, or `None`. It is masked
             too, since Keras copies it to the weight at the end of `fit`.
     """
 
-    def __init__(self, constraint, read, average=None):
+    def __init__(self, constraint, mask, average=None):
         self.constraint = constraint
-        self.read = read
+        self.mask = mask
         self.average = average
         self._seen = None
-
-    @property
-    def mask(self):
-        """The mask's variable."""
-        return self.read.mask
 
     def saw(self, mask):
         """Remembers the mask as the step that is being traced sees it.

@@ -20,6 +20,23 @@ from keras_dsd import _keras
 # exact in bfloat16, and no optimizer's constant.
 _WEIGHT = 0.6171875
 
+# A weight that is 0 stays exactly that under these, if it gets no gradient and its
+# slots are fresh: each entry has a step of its own, that has no noise and is 0 then.
+# Classes derived from them may differ, and what Keras will add is not known.
+_KEEP_ZEROS = (
+    keras.optimizers.Adadelta,
+    keras.optimizers.Adagrad,
+    keras.optimizers.Adam,
+    keras.optimizers.Adamax,
+    keras.optimizers.AdamW,
+    keras.optimizers.Ftrl,
+    keras.optimizers.Lamb,
+    keras.optimizers.Lion,
+    keras.optimizers.Nadam,
+    keras.optimizers.RMSprop,
+    keras.optimizers.SGD,
+)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Slot:
@@ -63,6 +80,20 @@ def trains(optimizer, variable):
         for leaf in leaves(optimizer)
         for trained in _keras.trained_by(leaf)
     )
+
+
+def keeps_zeros(optimizer):
+    """Returns the ids of the weights that stay 0 by themselves when they are pruned.
+
+    That is, without a gradient and with fresh slots. Not of weights that averages
+    overwrite.
+    """
+    return {
+        id(weight)
+        for leaf in leaves(optimizer)
+        if type(leaf) in _KEEP_ZEROS and not leaf.use_ema
+        for weight in _keras.trained_by(leaf)
+    }
 
 
 def momentum_coefficient(optimizer):

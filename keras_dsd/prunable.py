@@ -7,12 +7,13 @@ taking it back gives exactly the layer that was. Knows one layer; knows no model
 or optimizer.
 """
 
+import dataclasses
 from typing import Any
 
 import keras
 
-from keras_dsd import _checks, _keras, backend, patterns, selection
-from keras_dsd.masked_read import KeepZeros, MaskedReads, Read
+from keras_dsd import _checks, _keras, backend, masked_read, patterns, selection
+from keras_dsd.masked_read import MaskedReads
 from keras_dsd.pruning_state import PruningState
 
 STATE = "pruning_state"  # the attribute, and so the name in saved files
@@ -98,9 +99,9 @@ class Prunable(_Layer):
         # A weight that is tied to another layer's has its mask there; both read it.
         own = {id(read.weight) for read in reads}
         reads += [
-            Read(weight, weight.constraint.mask, weight.constraint.read.gradient)
+            dataclasses.replace(masked_read.of(weight), decay=0.0)  # which is there
             for weight in self.weights
-            if isinstance(weight.constraint, KeepZeros) and id(weight) not in own
+            if masked_read.of(weight) is not None and id(weight) not in own
         ]
         # Without gradients the view is an identity; torch would choose other kernels
         # for it, whose last bits differ.

@@ -10,7 +10,7 @@ import math
 
 import keras
 
-from keras_dsd import _keras
+from keras_dsd import _keras, masked_read
 from keras_dsd.masked_read import KeepZeros, MaskedRegularizer, Read
 from keras_dsd.position import Position
 
@@ -72,6 +72,7 @@ class PruningState(keras.layers.Layer):
         in_force: whether the layer reads its weights masked. Python state, for it
             decides what is traced; `position` keeps a copy for the file.
         decay: how much of a tracked gradient is kept from step to step.
+        guarded: whether `KeepZeros` holds some of the weights.
     """
 
     def __init__(self, sparsity=None, pattern=None, track_gradients=False):
@@ -82,6 +83,7 @@ class PruningState(keras.layers.Layer):
         self.track_gradients = track_gradients
         self.in_force = False
         self.decay = 0.0
+        self.guarded = False
         self._hold(())
 
     def _hold(self, pruned):
@@ -177,19 +179,26 @@ class PruningState(keras.layers.Layer):
         position.in_force = int(self.in_force)
         self._position.assign(position.to_array())
 
-    def enforce(self, averages=None, decay=0.0):
+    def enforce(self, averages=None, decay=0.0, unguarded=()):
         """From now on pruned weights stay zero and their gradients are masked.
 
         Args:
             averages: {id(weight): the optimizer's moving average of it}, if any.
             decay: how much of a tracked gradient is kept from step to step.
+            unguarded: ids of weights whose zeros their optimizer keeps by itself.
+                Defaults to none, for optimizers that nobody knows.
         """
         self._take_off()
-        self.in_force, self.decay = True, decay
+        self.in_force, self.decay, self.guarded = True, decay, False
         for weight, read in zip(self.pruned, self.reads(), strict=True):
             variable = weight.variable
-            average = (averages or {}).get(id(variable))
-            variable.constraint = KeepZeros(variable.constraint, read, average)
+            masked_read.attach(read)
+            if variable.constraint is not None or id(variable) not in unguarded:
+                self.guarded = True
+                average = (averages or {}).get(id(variable))
+                variable.constraint = KeepZeros(
+                    variable.constraint, weight.mask, average
+                )
             if variable.regularizer is not None:
                 variable.regularizer = MaskedRegularizer(
                     variable.regularizer, weight.mask
@@ -216,6 +225,7 @@ class PruningState(keras.layers.Layer):
     def _take_off(self):
         for weight in self.pruned:
             variable = weight.variable
+            masked_read.detach(variable)
             if isinstance(variable.constraint, KeepZeros):
                 variable.constraint = variable.constraint.constraint
             if isinstance(variable.regularizer, MaskedRegularizer):

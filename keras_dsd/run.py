@@ -6,6 +6,7 @@ states and an optimizer; knows no model and no training loop.
 """
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class Run:
     _phase: Any  # one of `phases`
     _schedule: Any = None  # sparsity over time, in a sparse phase
     _sparsity = 0.0
+    _is_looked_after = True  # whether zeros were looked at since masks came in force
+    _guards_all = False  # whether something moved zeros that the optimizer keeps
     _batches = 0  # in the epoch so far
 
     def __init__(
@@ -60,7 +63,10 @@ class Run:
     @property
     def trace_key(self):
         """What a compiled step depends on, besides the model: one trace for each."""
-        in_force = tuple((state.in_force, state.decay) for state in self._states)
+        in_force = tuple(
+            (state.in_force, state.decay, state.in_force and state.guarded)
+            for state in self._states
+        )
         return in_force, self._rates.traced_factors()
 
     def begin_epoch(self, epoch):
@@ -218,13 +224,17 @@ class Run:
         decay = (
             optimizer_slots.momentum_coefficient(self._optimizer) if momenta else 0.0
         )
+        unguarded = optimizer_slots.keeps_zeros(self._optimizer)
+        if self._guards_all:
+            unguarded = set()
         targets = self._targets[self._position.phase]
         for state in self._states:
             if any(targets.prunes(weight) for weight in state.pruned):
-                state.enforce(averages, decay)
+                state.enforce(averages, decay, unguarded)
             else:
                 state.release()
         self._sparsity = self._updates.sparsity()
+        self._is_looked_after = False
 
     def _take_off_masks(self, restore):
         if any(state.in_force for state in self._states):
@@ -234,16 +244,46 @@ class Run:
         self._sparsity = 0.0
 
     def end_batch(self, batch):
-        """Counts the batch number `batch`; returns whether masks are due after it."""
+        """Counts the batch number `batch`; returns whether masks are due after it.
+
+        Or a look after their zeros, in the first batch.
+        """
         # With `steps_per_execution` Keras counts beyond the end of an epoch.
         self._batches = min(batch + 1, self._steps or batch + 1)
-        if not (self._schedule and self._phase.update_every):
+        if not self._schedule:
+            return False
+        if not self._is_looked_after:
+            return True
+        if not self._phase.update_every:
             return False
         return self._time(self._position.epoch) > self._position.time
 
     def update_masks(self):
-        """Updates the masks that are due, see `end_batch`."""
+        """Does what is due, see `end_batch`."""
+        if not self._is_looked_after:
+            self._look_after_zeros()
         self._update(self._time(self._position.epoch))
+
+    def _look_after_zeros(self):
+        """Guards all zeros from now on, if some were moved.
+
+        An optimizer that keeps zeros does so unless the gradient of a pruned weight
+        reaches it, past the layer's call. Nothing tells that beforehand; afterwards,
+        the weights do.
+        """
+        self._is_looked_after = True
+        if self._guards_all or self._updates.zeros_are_kept():
+            return
+        warnings.warn(
+            "Gradients of pruned weights reach the optimizer: something reads these "
+            "weights outside of their layer's call, a loss of your own perhaps. They "
+            "are set back to zero, from now on in every step.",
+            stacklevel=2,
+        )
+        self._guards_all = True
+        self._updates.lay_again()
+        self._enforce()
+        self._is_looked_after = True
 
     def end_epoch(self, epoch, logs):
         """Adds to the logs, and looks whether the phase has come to its plateau.
@@ -253,6 +293,8 @@ class Run:
         """
         position, phase = self._position, self._phase
         position.steps = self._batches
+        if self._schedule:
+            self._look_after_zeros()
         if phase.until and self._schedule_is_over(epoch):
             self._follow(phase.until, logs)
         logs["sparsity"] = self._sparsity

@@ -216,6 +216,30 @@ class Updates:
         come = [new & ~old for new, old in zip(now, before, strict=True)]
         return self._count(come) / max(self._count(now), 1)
 
+    def zeros_are_kept(self):
+        """Returns whether all weights are exactly 0 where their masks say so."""
+        if "strays" not in self._compiled:
+
+            def strays(values, masks):
+                pairs = zip(values, masks, strict=True)
+                return ops.stack(
+                    [
+                        choice.count(ops.logical_and(ops.not_equal(value, 0), ~mask))
+                        for value, mask in pairs
+                    ]
+                )
+
+            self._compiled["strays"] = backend.compiled(strays)
+        found = self._compiled["strays"](
+            [weight.variable.value for weight in self._weights],
+            [weight.mask.value for weight in self._weights],
+        )
+        return not ops.convert_to_numpy(found).any()
+
+    def lay_again(self):
+        """Lays the masks that there are once more over weights and slots."""
+        self.lay(self._weights, self.masks())
+
     def _count(self, masks):
         if "count" not in self._compiled:
             self._compiled["count"] = backend.compiled(

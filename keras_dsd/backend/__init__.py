@@ -32,6 +32,8 @@ is_traced(x)
     Whether `x` stands for a value that a trace will have later.
 masked(value, mask)
     `value`, exactly 0 where `mask` is False.
+masked_gradient(gradient, mask, weight)
+    `gradient`, exactly 0 where `mask` is False, for `weight` is 0 there too.
 new_train_function(model)
     A training step of `model` that will be traced anew.
 replicas()
@@ -54,6 +56,7 @@ if keras.backend.backend() == "tensorflow":
         input_gradient,
         is_traced,
         masked,
+        masked_gradient,
         new_train_function,
         replicas,
         workers,
@@ -70,6 +73,7 @@ elif keras.backend.backend() == "jax":
         input_gradient,
         is_traced,
         masked,
+        masked_gradient,
         new_train_function,
         replicas,
         workers,
@@ -86,6 +90,7 @@ elif keras.backend.backend() == "torch":
         input_gradient,
         is_traced,
         masked,
+        masked_gradient,
         new_train_function,
         replicas,
         workers,
@@ -107,6 +112,7 @@ __all__ = [
     "input_gradient",
     "is_traced",
     "masked",
+    "masked_gradient",
     "new_train_function",
     "replicas",
     "workers",

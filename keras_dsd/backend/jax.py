@@ -56,6 +56,11 @@ def masked(value, mask):
     return jnp.where(mask, value, jnp.zeros((), value.dtype))
 
 
+def masked_gradient(gradient, mask, weight):
+    """Returns `gradient`, exactly 0 where `mask` is False."""
+    return masked(gradient, mask)
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew.
 

@@ -50,6 +50,17 @@ def masked(value, mask):
     return tf.where(mask, value, tf.zeros((), value.dtype))
 
 
+def masked_gradient(gradient, mask, weight):
+    """Returns `gradient`, exactly 0 where `mask` is False, as `weight` is.
+
+    Of tensors of one shape this operation chooses in place; zeros of that shape would
+    have to be made, and the weight is there.
+    """
+    return tf.raw_ops.Select(
+        condition=mask, x=tf.convert_to_tensor(gradient), y=tf.stop_gradient(weight)
+    )
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew."""
     model.make_train_function(force=True)

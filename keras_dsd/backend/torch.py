@@ -50,6 +50,11 @@ def masked(value, mask):
     return (value.view(integer) & ones).view(value.dtype)
 
 
+def masked_gradient(gradient, mask, weight):
+    """Returns `gradient`, exactly 0 where `mask` is False."""
+    return masked(gradient, mask)
+
+
 def new_train_function(model):
     """Returns a training step of `model` that will be traced anew, if it is traced."""
     model.make_train_function(force=True)

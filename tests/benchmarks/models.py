@@ -3,13 +3,13 @@
 Imports neither: who measures hands in the one that runs.
 """
 
-BATCHES = 20  # in an epoch
-EPOCHS = 4  # in a round, the first of which traces and does not count
+BATCHES = 10  # in an epoch
 NAMES = ("mlp", "mlp128", "cnn", "lstm", "transformer")
+MORE = (*NAMES, "gru", "mobilenet")
 
 
 def build(keras, name):
-    """Returns a model of `NAMES`, with 10 outputs, and the size of its batches.
+    """Returns a model of `MORE`, with 10 outputs, and the size of its batches.
 
     Args:
         keras: the module `keras` or `tf_keras`.
@@ -28,10 +28,17 @@ def build(keras, name):
         model.add(layers.Flatten())
         model.add(layers.Dense(10))
         return model, 64
-    if name == "lstm":
+    if name in ("lstm", "gru"):
+        kind = layers.LSTM if name == "lstm" else layers.GRU
         inputs = keras.Input((32, 64))
-        outputs = layers.Dense(10)(layers.LSTM(256)(inputs))
+        outputs = layers.Dense(10)(kind(256)(inputs))
         return keras.Model(inputs, outputs), 32
+    if name == "mobilenet":
+        inputs = keras.Input((64, 64, 3))
+        outputs = keras.applications.MobileNetV2(
+            input_tensor=inputs, weights=None, classes=10, classifier_activation=None
+        )
+        return outputs, 16
     inputs = keras.Input((64, 256))
     x = layers.Add()([inputs, layers.MultiHeadAttention(4, 64)(inputs, inputs)])
     x = layers.LayerNormalization()(x)

@@ -1,0 +1,121 @@
+"""Trainings that take turns, an epoch each, so that what drifts hits all alike.
+
+Timings of a shared machine drift by more than what is to be measured, and a `fit` of
+its own for each turn would trace anew. So each training is one `fit` in a thread of its
+own, which waits at the beginning of every epoch until it is told to go on; only one
+runs at a time.
+"""
+
+import contextlib
+import queue
+import random
+import statistics
+import threading
+import time
+
+import keras
+
+
+class Training:
+    """One `fit`, an epoch at a time.
+
+    Args:
+        model: a compiled model.
+        x: inputs of an epoch.
+        y: targets of an epoch.
+        batch: size of a batch.
+        callbacks: list of callbacks; they do not count as time, but for what they do at
+            the batches.
+    """
+
+    def __init__(self, model, x, y, batch, callbacks=()):
+        self._orders: queue.Queue = queue.Queue()
+        self._answers: queue.Queue = queue.Queue()
+        turn = _Turn(self._orders, self._answers)
+        self._thread = threading.Thread(
+            target=self._fit,
+            args=(model, x, y),
+            kwargs={"batch_size": batch, "callbacks": [turn, *callbacks]},
+            daemon=True,
+        )
+        self._thread.start()
+
+    def _fit(self, model, x, y, **options):
+        try:
+            model.fit(x, y, epochs=10**6, verbose=0, shuffle=False, **options)
+        except BaseException as error:  # handed to who waits
+            self._answers.put(error)
+
+    def __call__(self):
+        """Trains for an epoch; returns the seconds of its steps."""
+        self._orders.put("go on")
+        answer = self._answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def stop(self):
+        """Ends the `fit`."""
+        self._orders.put("stop")
+        self._thread.join()
+
+
+class _Turn(keras.callbacks.Callback):
+    """Waits for its turn; times from the first step until all metrics are there.
+
+    Listed first, so that no other callback's work at the ends of an epoch counts.
+    """
+
+    def __init__(self, orders, answers):
+        super().__init__()
+        self._orders, self._answers = orders, answers
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._orders.get() == "stop":
+            raise _Stop
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 0:
+            self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._answers.put(time.perf_counter() - self._start)
+
+
+class _Stop(Exception):
+    pass
+
+
+def measure(turns, rounds, warm_up=2):
+    """Returns {name: seconds of each round}; in each round the order is another.
+
+    Args:
+        turns: {name: function that returns the seconds it took}.
+        rounds: how many count.
+        warm_up: how many rounds before them do not, for they trace.
+    """
+    seconds: dict = {name: [] for name in turns}
+    rng = random.Random(0)
+    for number in range(warm_up + rounds):
+        for name in rng.sample(list(turns), len(turns)):
+            taken = turns[name]()
+            if number >= warm_up:
+                seconds[name].append(taken)
+    return seconds
+
+
+def ratios(seconds, base):
+    """Returns quartiles of the ratios of rounds: (first, median, third)."""
+    found = [one / other for one, other in zip(seconds, base, strict=True)]
+    return tuple(statistics.quantiles(found, n=4))
+
+
+@contextlib.contextmanager
+def stopping(trainings):
+    """Stops all trainings at the end."""
+    try:
+        yield
+    finally:
+        for training in trainings:
+            training.stop()
