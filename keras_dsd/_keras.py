@@ -107,6 +107,19 @@ def trained_by(optimizer):
     return list(optimizer._trainable_variables)
 
 
+def optimizer_class(optimizer):
+    """Returns the class of an optimizer as it is written.
+
+    On PyTorch Keras makes an `SGD` one of a class derived from it, which does the same
+    to many weights at once; that stands in a module of its backend.
+    """
+    return next(
+        cls
+        for cls in type(optimizer).__mro__
+        if not cls.__module__.startswith("keras.src.backend.")
+    )
+
+
 def forget(optimizer, variables):
     """Makes a built optimizer train some of its variables no longer.
 

@@ -55,9 +55,10 @@ def tracked_read(weight, mask, gradient, decay):
     def read(weight, mask, gradient):
         def grad(*args, upstream=None):
             upstream = ops.convert_to_tensor(args[0] if upstream is None else upstream)
-            tracked = upstream
             if decay:  # replicas' gradients are summed, so each brings its share
                 tracked = upstream + gradient * (decay / backend.replicas())
+            else:
+                tracked = backend.in_place_of(gradient, upstream)
             masked = backend.masked_gradient(upstream, mask, weight)
             return masked, None, tracked
 
@@ -76,7 +77,7 @@ def untracked_read(weight, gradient):
 
     def grad(*args, upstream=None):
         upstream = ops.convert_to_tensor(args[0] if upstream is None else upstream)
-        return upstream, ops.zeros_like(upstream)
+        return upstream, backend.in_place_of(gradient, ops.zeros_like(upstream))
 
     return weight, grad
 

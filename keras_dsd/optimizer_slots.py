@@ -91,7 +91,7 @@ def keeps_zeros(optimizer):
     return {
         id(weight)
         for leaf in leaves(optimizer)
-        if type(leaf) in _KEEP_ZEROS and not leaf.use_ema
+        if _keras.optimizer_class(leaf) in _KEEP_ZEROS and not leaf.use_ema
         for weight in _keras.trained_by(leaf)
     }
 

@@ -23,6 +23,8 @@ find_cuts(scores, zeros, groups)
     `zeros` (groups,) says how many entries each group loses; `groups` is a list of
     lists of indices into `scores`, ranked together and, on a tie, in this order; each
     index once.
+in_place_of(old, new)
+    `new`, as what overwrites a variable whose value is `old`.
 input_gradient(model, preprocess, loss)
     Returns `gradient(x, y)`: of `loss(y, model(preprocess(x)))`, a number, by `x`; the
     model as it predicts.
@@ -53,6 +55,7 @@ if keras.backend.backend() == "tensorflow":
         from_bits,
         fused,
         gradients_wanted,
+        in_place_of,
         input_gradient,
         is_traced,
         masked,
@@ -70,6 +73,7 @@ elif keras.backend.backend() == "jax":
         from_bits,
         fused,
         gradients_wanted,
+        in_place_of,
         input_gradient,
         is_traced,
         masked,
@@ -87,6 +91,7 @@ elif keras.backend.backend() == "torch":
         from_bits,
         fused,
         gradients_wanted,
+        in_place_of,
         input_gradient,
         is_traced,
         masked,
@@ -109,6 +114,7 @@ __all__ = [
     "from_bits",
     "fused",
     "gradients_wanted",
+    "in_place_of",
     "input_gradient",
     "is_traced",
     "masked",

@@ -19,6 +19,11 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def in_place_of(old, new):
+    """Returns `new`: a variable takes it over whatever it held."""
+    return new
+
+
 def input_gradient(model, preprocess, loss):
     """See `backend`: a graph, without XLA, which not all that models do is made for."""
 

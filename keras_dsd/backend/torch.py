@@ -20,6 +20,11 @@ def replicas():
     return 1
 
 
+def in_place_of(old, new):
+    """Returns `new`: a variable takes it over whatever it held."""
+    return new
+
+
 def input_gradient(model, preprocess, loss):
     """See `backend`."""
 
@@ -46,7 +51,7 @@ def masked(value, mask):
     if differentiated or value.device.type != "cpu":
         return torch.where(mask, value, torch.zeros((), dtype=value.dtype))
     integer = _INTEGERS[value.element_size()]
-    ones = mask.to(integer).neg_()  # all bits, or none
+    ones = mask.view(torch.int8).neg().to(integer)  # all bits, or none
     return (value.view(integer) & ones).view(value.dtype)
 
 
