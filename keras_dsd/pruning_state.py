@@ -72,7 +72,7 @@ class PruningState(keras.layers.Layer):
         in_force: whether the layer reads its weights masked. Python state, for it
             decides what is traced; `position` keeps a copy for the file.
         decay: how much of a tracked gradient is kept from step to step.
-        guarded: whether `KeepZeros` holds some of the weights.
+        guarded: how many of the weights `KeepZeros` holds.
     """
 
     def __init__(self, sparsity=None, pattern=None, track_gradients=False):
@@ -83,7 +83,7 @@ class PruningState(keras.layers.Layer):
         self.track_gradients = track_gradients
         self.in_force = False
         self.decay = 0.0
-        self.guarded = False
+        self.guarded = 0
         self._hold(())
 
     def _hold(self, pruned):
@@ -189,12 +189,12 @@ class PruningState(keras.layers.Layer):
                 Defaults to none, for optimizers that nobody knows.
         """
         self._take_off()
-        self.in_force, self.decay, self.guarded = True, decay, False
+        self.in_force, self.decay, self.guarded = True, decay, 0
         for weight, read in zip(self.pruned, self.reads(), strict=True):
             variable = weight.variable
             masked_read.attach(read)
             if variable.constraint is not None or id(variable) not in unguarded:
-                self.guarded = True
+                self.guarded += 1
                 average = (averages or {}).get(id(variable))
                 variable.constraint = KeepZeros(
                     variable.constraint, weight.mask, average

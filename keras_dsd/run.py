@@ -64,7 +64,7 @@ class Run:
     def trace_key(self):
         """What a compiled step depends on, besides the model: one trace for each."""
         in_force = tuple(
-            (state.in_force, state.decay, state.in_force and state.guarded)
+            (state.in_force, state.decay, state.in_force * state.guarded)
             for state in self._states
         )
         return in_force, self._rates.traced_factors()
@@ -275,9 +275,9 @@ class Run:
         if self._guards_all or self._updates.zeros_are_kept():
             return
         warnings.warn(
-            "Gradients of pruned weights reach the optimizer: something reads these "
-            "weights outside of their layer's call, a loss of your own perhaps. They "
-            "are set back to zero, from now on in every step.",
+            "Something has moved pruned weights: a loss that reads weights outside of "
+            "their layer's call, so that its gradient is not masked, or a callback "
+            "that writes them. They are set back to zero, from now on in every step.",
             stacklevel=2,
         )
         self._guards_all = True

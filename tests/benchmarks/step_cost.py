@@ -90,9 +90,7 @@ def main():
 
     about = machine()
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    print(
-        f"jit_compile {options.jit}; a step of plain Keras, and ratios to it (quartiles)"
-    )
+    print(f"jit_compile {options.jit}; a step of plain Keras; ratios to it, quartiles")
     jit_compile = {"auto": "auto", "yes": True, "no": False}[options.jit]
     results = {
         f"{name} {optimizer}": compare(name, optimizer, options.rounds, jit_compile)

@@ -1,0 +1,148 @@
+"""Weights whose optimizer keeps zeros are not projected, until something moves them."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_dsd as dsd
+from keras_dsd import optimizer_slots, wrapping
+from keras_dsd.masked_read import KeepZeros
+from tests import helpers
+
+SPARSE = [dsd.phases.Sparse(3, sparsity=0.5)]
+
+
+class Guards(keras.callbacks.Callback):
+    """Records after every batch how many weights are projected."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        weights = wrapping.pruned_weights(self.model)
+        self.numbers.append(
+            sum(isinstance(w.variable.constraint, KeepZeros) for w in weights)
+        )
+
+
+def train(model, optimizer, *callbacks, plan=SPARSE, **options):
+    dsd.make_prunable(model)
+    model.compile(optimizer, "mse", **options)
+    x, y = helpers.data()
+    callbacks = [*callbacks, dsd.DSDCallback(plan, verbose=0)]
+    model.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks)
+    return model
+
+
+def made(name, **options):
+    return getattr(keras.optimizers, name)(**options)
+
+
+@pytest.mark.parametrize("name", sorted(helpers.all_optimizers()))
+def test_who_keeps_zeros(name):
+    """Never both without a guard and moved; rule 2 tries each optimizer at length."""
+    guards, watch = Guards(), helpers.Watch()
+    train(helpers.mlp(), made(name), guards, watch)
+    known = helpers.all_optimizers()[name] in optimizer_slots._KEEP_ZEROS
+    assert set(guards.numbers) == ({0} if known else {2})
+    assert watch.moved == 0
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: made("Adam", use_ema=True),
+        lambda: type("Adam", (keras.optimizers.Adam,), {})(),
+        lambda: keras.optimizers.LossScaleOptimizer(made("Muon")),
+    ],
+    ids=["average", "derived", "within"],
+)
+def test_who_is_not_trusted(optimizer):
+    guards = Guards()
+    train(helpers.mlp(), optimizer(), guards)
+    assert set(guards.numbers) == {2}
+
+
+def test_loss_scale_is_looked_through():
+    guards = Guards()
+    train(helpers.mlp(), keras.optimizers.LossScaleOptimizer(made("SGD")), guards)
+    assert set(guards.numbers) == {0}
+
+
+def test_a_constraint_of_ones_own_is_guarded():
+    guards = Guards()
+    train(helpers.mlp(kernel_constraint="max_norm"), made("SGD"), guards)
+    assert set(guards.numbers) == {1}  # of two weights
+
+
+class Penalised(keras.Sequential):
+    """Its loss reads weights outside of any layer's call."""
+
+    def compute_loss(self, *args, **kwargs):
+        loss = super().compute_loss(*args, **kwargs)
+        kernel = keras.ops.convert_to_tensor(self.layers[0].kernel)
+        return loss + keras.ops.sum((kernel - 0.5) ** 2)
+
+
+def test_gradients_past_the_call():
+    """Found after the first batch; from then on in every step, in one more trace."""
+    watch, guards = helpers.Watch(), Guards()
+    model = Penalised(helpers.mlp().layers)
+    model.build((None, 12))
+    dsd.make_prunable(model)
+    model.compile(made("Adam"), "mse")
+    x, y = helpers.data()
+    callbacks = [dsd.DSDCallback(SPARSE, verbose=0), watch, guards]
+    with pytest.warns(UserWarning, match="Something has moved pruned weights"):
+        model.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks)
+    assert watch.batches == 12
+    assert watch.moved == 0
+    assert guards.numbers == [2] * 12
+
+
+class Spoiler(keras.callbacks.Callback):
+    """Writes weights in the middle of an epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            for weight in wrapping.pruned_weights(self.model):
+                weight.variable.assign(np.ones(weight.shape))
+
+
+def test_what_comes_later_is_found_at_the_end_of_the_epoch():
+    ends = []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append(
+            [
+                np.count_nonzero(value[~mask])
+                for value, mask in zip(
+                    helpers.values(w.variable for w in wrapping.pruned_weights(model)),
+                    helpers.masks_of(model),
+                    strict=True,
+                )
+            ]
+        )
+    )
+    model = dsd.make_prunable(helpers.mlp())
+    model.compile("sgd", "mse")
+    x, y = helpers.data()
+    callbacks = [Spoiler(), dsd.DSDCallback(SPARSE, verbose=0), note]
+    with pytest.warns(UserWarning, match="Something has moved pruned weights"):
+        model.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks)
+    assert ends == [[0, 0]] * 3
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="memory that JAX donates")
+def test_a_tracked_gradient_overwrites_its_own_memory():
+    """Else JAX gives it a momentum's, and both are copied in every step."""
+    import jax
+
+    from keras_dsd import backend
+
+    def step(old, new):
+        return backend.in_place_of(old, new * 2)
+
+    array = np.ones((64, 64), "float32")
+    program = jax.jit(step, donate_argnums=0).lower(array, array).compile()
+    assert program.memory_analysis().alias_size_in_bytes == array.nbytes
