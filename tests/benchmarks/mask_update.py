@@ -1,7 +1,8 @@
 """What a mask update costs, in passes: `python -m tests.benchmarks.mask_update`.
 
 A pass is one `reduce_max(|w|)` over the same weights. Timings of a shared machine
-drift, so everything compared is measured in turns in one run; read the ratios. The
+drift, so everything compared is measured in turns in one run; read the ratios. `sort`
+and `top_k` are Keras's operations on the magnitudes, which only find the threshold. The
 update of TensorFlow Model Optimization, where that package is installed, runs in a
 process of its own (it needs Keras 2), in turns with ours.
 """
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import statistics
@@ -27,6 +29,8 @@ from keras_dsd.updates import Updates
 from tests.benchmarks import tfmot
 
 SPARSITY = 0.5
+_SORTED = 5_000_000  # entries, up to which sorting is tried: it takes long
+_TFMOT = 30_000_000  # entries, up to which TFMOT is
 
 
 class Pruned:
@@ -48,6 +52,13 @@ class Pruned:
         phase = phases.Sparse(epochs=1, sparsity=SPARSITY, regrowth="rigl")
         self._targets = Targets(phase, weights)
         self._updates = Updates(weights, optimizer)
+        self._others = {
+            "global": Targets(
+                phases.Sparse(epochs=1, sparsity=SPARSITY, distribution="global"),
+                weights,
+            ),
+            "2:4": Targets(phases.Sparse(epochs=1, pattern="2:4"), weights),
+        }
         (self._rigl,) = regrowing.for_phase(self._targets, weights, optimizer)
         for weight in weights:
             weight.gradient.assign(rng.standard_normal(weight.shape, dtype="float32"))
@@ -58,7 +69,12 @@ class Pruned:
         self._select = backend.compiled(
             lambda values, zeros: choice.decide(values, kinds, zeros, alone)
         )
-        self._pass = _one_pass(self.variables)
+        middle = sum(value.size for value in self.values) // 2
+        self._pass = _reading(self.variables, lambda flat: ops.max(flat))
+        self._sort = _reading(self.variables, lambda flat: ops.sort(flat)[middle])
+        self._top_k = _reading(
+            self.variables, lambda flat: ops.top_k(flat, middle)[0][-1]
+        )
 
     def reset(self):
         """Gives back the weights that an update has set to zero; not timed."""
@@ -77,17 +93,28 @@ class Pruned:
         self._updates.prune(self._targets, SPARSITY)
         _wait(self._written)
 
+    def update_as(self, kind):
+        """Updates the masks of a phase of another kind."""
+        self._updates.prune(self._others[kind], SPARSITY)
+        _wait(self._written)
+
+    def sort(self):
+        _wait([self._sort()])
+
+    def top_k(self):
+        _wait([self._top_k()])
+
     def rigl(self):
         new = self._rigl.choose(1.0, False, SPARSITY, self._targets, (0,))
         self._updates.lay(self._rigl.weights, new)
         _wait(self._written)
 
 
-def _one_pass(variables):
-    """Returns a function of nothing that reads every weight once, compiled."""
+def _reading(variables, function):
+    """Returns a function of nothing: `function` of each weight's sizes, compiled."""
 
     def largest(values):
-        return ops.stack([ops.max(ops.abs(value)) for value in values])
+        return ops.stack([function(ops.abs(ops.reshape(v, (-1,)))) for v in values])
 
     if keras.backend.backend() == "tensorflow":
         # Reads the variables in its graph, as a training step does.
@@ -135,13 +162,17 @@ def compare(title, sides, rounds):
         "pass": weights.one_pass,
         "selection": weights.select,
         "update": weights.update,
+        "global": lambda: weights.update_as("global"),
+        "2:4": lambda: weights.update_as("2:4"),
         "RigL update": weights.rigl,
     }
     weights.rigl()
     size = sum(value.size for value in weights.values)
+    if len(weights.values) == 1 and size <= _SORTED:
+        steps |= {"sort": weights.sort, "top_k": weights.top_k}
     with contextlib.ExitStack() as stack:
         theirs = None
-        if len(weights.values) == 1:
+        if len(weights.values) == 1 and size <= _TFMOT:
             theirs = stack.enter_context(tfmot.worker(size, SPARSITY))
         if theirs is not None:
             steps |= {"TFMOT pass": theirs.one_pass, "TFMOT update": theirs.update}
@@ -163,8 +194,6 @@ def compare(title, sides, rounds):
     if "TFMOT update" in medians:
         result["tfmot_over_ours"] = medians["TFMOT update"] / medians["update"]
         print(f"  TFMOT / ours  {result['tfmot_over_ours']:9.1f}")
-    elif len(weights.values) == 1:
-        print("  TFMOT         not installed")
     return result
 
 
@@ -194,6 +223,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write the numbers there")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--largest", type=int, default=10**8, help="entries of the largest tensor"
+    )
     options = parser.parse_args()
 
     about = machine()
@@ -201,10 +233,14 @@ def main():
     print(f"sparsity {SPARSITY}; a weight with its mask and two slots (Adam);")
     print("medians of interleaved rounds (least to most); a pass: reduce_max(|w|)")
     cases = [
+        ("1 M weights in one tensor", [1000, 1000]),
         ("4 M weights in one tensor", [2000, 2000]),
         ("26 M weights in one tensor", [6500, 4000]),
+        ("100 M weights in one tensor", [10000, 10000]),
+        ("50 tensors of 50 k", [224] * 51),
         ("500 tensors of 50 k", [224] * 501),
     ]
+    cases = [case for case in cases if math.prod(case[1][:2]) <= options.largest]
     results = {title: compare(title, sides, options.rounds) for title, sides in cases}
     if options.json:
         with open(options.json, "w") as file:
