@@ -59,8 +59,8 @@ def tracked_read(weight, mask, gradient, decay):
                 tracked = upstream + gradient * (decay / backend.replicas())
             else:
                 tracked = backend.in_place_of(gradient, upstream)
-            # Not `masked_gradient`: the gradient is kept, so not changed in place.
-            return backend.masked(upstream, mask), None, tracked
+            masked = backend.masked_gradient(upstream, mask, weight)
+            return masked, None, tracked
 
         return weight, grad
 
