@@ -120,6 +120,9 @@ class Run:
                 self._timeline.sparsity_before(index), self._steps_for(phase)
             )
             if not entered:  # restored
+                if not self._updates.zeros_are_kept(with_slots=True):
+                    # The weights alone were: the optimizer's slots are later ones.
+                    self._updates.lay_again()
                 self._enforce()
         elif entered:
             self._take_off_masks(getattr(phase, "restore", "zero"))

@@ -216,20 +216,23 @@ class Updates:
         come = [new & ~old for new, old in zip(now, before, strict=True)]
         return self._count(come) / max(self._count(now), 1)
 
-    def zeros_are_kept(self):
+    def zeros_are_kept(self, with_slots=False):
         """Returns whether all weights are exactly 0 where their masks say so.
 
         Op by op: it is asked once an epoch, and a trace would take longer.
+
+        Args:
+            with_slots: whether the slots must be fresh there too.
         """
-        strays = [
-            ops.any(
-                ops.logical_and(
-                    ops.not_equal(weight.variable.value, 0),
-                    ops.logical_not(weight.mask.value),
-                )
-            )
-            for weight in self._weights
-        ]
+        strays = []
+        for weight, slots in zip(self._weights, self._slots, strict=True):
+            pruned = ops.logical_not(weight.mask.value)
+            wanted = [(weight.variable, 0.0)]
+            if with_slots:
+                wanted += [(slot.variable, slot.fresh or 0.0) for slot in slots]
+            for variable, value in wanted:
+                differs = ops.not_equal(variable.value, ops.cast(value, variable.dtype))
+                strays.append(ops.any(ops.logical_and(differs, pruned)))
         return not ops.convert_to_numpy(ops.stack(strays)).any()
 
     def lay_again(self):

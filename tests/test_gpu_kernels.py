@@ -59,6 +59,7 @@ def fit(plan, units, jit_compile=False):
 def functions():
     """Returns {name: definition} of all that is traced now, single operations too."""
     known = context.context()
+    gc.collect()  # what is dead goes now, and not while it is listed
     return {name: known.get_function_def(name) for name in known.list_function_names()}
 
 

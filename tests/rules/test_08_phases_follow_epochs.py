@@ -344,6 +344,7 @@ def test_resumed_with_other_phases():
 
 
 @pytest.mark.filterwarnings("ignore:.fit. ends with epoch")
+@pytest.mark.filterwarnings("error:Something has moved")  # slots are set back too
 @pytest.mark.parametrize("best", range(4))
 @pytest.mark.parametrize("end", [4, 6])
 def test_weights_set_back_bring_their_phase(best, end):
