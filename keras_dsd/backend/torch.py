@@ -52,7 +52,7 @@ def masked(value, mask):
         return torch.where(mask, value, torch.zeros((), dtype=value.dtype))
     integer = _INTEGERS[value.element_size()]
     ones = mask.view(torch.int8).neg().to(integer)  # all bits, or none
-    return (value.view(integer) & ones).view(value.dtype)
+    return ones.bitwise_and_(value.view(integer)).view(value.dtype)
 
 
 def masked_gradient(gradient, mask, weight):
