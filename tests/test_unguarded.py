@@ -26,13 +26,12 @@ class Guards(keras.callbacks.Callback):
         )
 
 
-def train(model, optimizer, *callbacks, plan=SPARSE, **options):
+def train(model, optimizer, *callbacks):
     dsd.make_prunable(model)
-    model.compile(optimizer, "mse", **options)
+    model.compile(optimizer, "mse")
     x, y = helpers.data()
-    callbacks = [*callbacks, dsd.DSDCallback(plan, verbose=0)]
+    callbacks = [*callbacks, dsd.DSDCallback(SPARSE, verbose=0)]
     model.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks)
-    return model
 
 
 def made(name, **options):
