@@ -126,18 +126,17 @@ class Targets:
         Args:
             sparsity: that of the phase now, as its schedule says.
         """
-        result = []
+        result: list = []
         shared = [
             w for w, f in zip(self._weights, self.final, strict=True) if f is None
         ]
+        together = sum(weight.size for weight in shared)
         for weight, final, pattern in zip(
             self._weights, self.final, self.patterns, strict=True
         ):
             if final is None:
-                size = sum(weight.size for weight in shared)
-                result.append(
-                    counts.zeros(size, sparsity) if weight is shared[0] else None
-                )
+                is_first = weight is shared[0]
+                result.append(counts.zeros(together, sparsity) if is_first else None)
             elif pattern.sparsity is not None:
                 result.append(None)
             else:

@@ -31,7 +31,7 @@ LARGE = 1000  # entries; weights have more, batches and biases fewer
 
 
 def model_of(units):
-    """Weights that are ranked by counting with 256 units, by sorting with few."""
+    """Weights that are ranked by `ranking` with 2000 units, by `digits` with few."""
     return keras.Sequential(
         [
             keras.Input((40,)),
@@ -134,7 +134,7 @@ PLANS = {
 
 
 @pytest.mark.parametrize(
-    ("units", "jit_compile"), [(256, False), (32, True)], ids=["large", "small, xla"]
+    ("units", "jit_compile"), [(2000, False), (32, True)], ids=["large", "small, xla"]
 )
 @pytest.mark.parametrize("name", PLANS)
 def test_every_operation_has_a_kernel_for_gpus(name, units, jit_compile):

@@ -12,7 +12,7 @@ from keras import ops
 from keras_dsd import backend, choice, counts, masks, patterns
 from tests import reference_vectors as vectors
 
-LARGE = 70_003  # beyond what is sorted; not a whole number of rows
+SMALL, LARGE = 70_003, 600_011  # searched by `digits`, by `ranking`; not whole rows
 BACKEND = keras.backend.backend()
 
 
@@ -122,15 +122,16 @@ def test_global_vectors(case):
 # ---- exact, whatever the numbers ----
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.mark.parametrize("kind", KINDS)
-def test_awkward_numbers(kind):
-    weights = awkward(kind, LARGE)
+def test_awkward_numbers(kind, size):
+    weights = awkward(kind, size)
     run, traces = traced(
         lambda tensor, zeros: choice.choose(
             [tensor], [patterns.Unstructured()], zeros, [False]
         )
     )
-    for zeros in (0, 1, 7_003, LARGE // 2, int(0.9 * LARGE), LARGE - 1, LARGE):
+    for zeros in (0, 1, 7_003, size // 2, int(0.9 * size), size - 1, size):
         found, finite = run(
             ops.convert_to_tensor(weights), ops.convert_to_tensor([zeros], "int32")
         )
@@ -158,7 +159,7 @@ def test_any_numbers(values, sparsity):
     np.testing.assert_array_equal(found, smallest_go([weights], zeros)[0])
 
 
-@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 4096, 65_536, 65_537, 131_072])
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 4096, 65_537, 524_288, 524_289])
 def test_sizes_around_rows_and_tables(size):
     weights = np.round(awkward("normal", size), 1)  # many ties
     found = as_array(masks.magnitude(weights, 0.37))
@@ -167,7 +168,7 @@ def test_sizes_around_rows_and_tables(size):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
-@pytest.mark.parametrize("size", [1000, LARGE])
+@pytest.mark.parametrize("size", [1000, SMALL, LARGE])
 def test_other_floats(dtype, size):
     if dtype == "float64" and BACKEND == "jax":
         pytest.skip("JAX has no float64 unless told so")
@@ -178,34 +179,36 @@ def test_other_floats(dtype, size):
     np.testing.assert_array_equal(as_array(found), expected)
 
 
-def test_float64_is_not_rounded():
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_float64_is_not_rounded(size):
     if BACKEND == "jax":
         pytest.skip("JAX has no float64 unless told so")
-    weights = 1 + np.arange(LARGE)[::-1] * 2.0**-50  # all equal as float32
+    weights = 1 + np.arange(size)[::-1] * 2.0**-50  # all equal as float32
     found = as_array(masks.magnitude(ops.convert_to_tensor(weights), 0.5))
-    np.testing.assert_array_equal(found, smallest_go([weights], LARGE // 2)[0])
+    np.testing.assert_array_equal(found, smallest_go([weights], size // 2)[0])
 
 
 # ---- many weights ----
 
 
-def test_many_tensors_share_tables():
+@pytest.mark.parametrize("number", [60, 70])  # by `digits`, by `ranking`
+def test_many_tensors_share_tables(number):
     rng = np.random.default_rng(0)
     weights = [
         np.round(rng.standard_normal(rng.integers(1, 4000)), 2).astype("float32")
-        for _ in range(60)
+        for _ in range(number)
     ]
     zeros = [int(rng.integers(0, weight.size + 1)) for weight in weights]
-    free, alone = [patterns.Unstructured()] * 60, [False] * 60
+    free, alone = [patterns.Unstructured()] * number, [False] * number
     run, _ = traced(lambda tensors, zeros: choice.choose(tensors, free, zeros, alone))
     found, finite = run(list(map(ops.convert_to_tensor, weights)), zeros)
     assert as_array(finite).all()
-    for mask, weight, number in zip(found, weights, zeros, strict=True):
-        np.testing.assert_array_equal(as_array(mask), smallest_go([weight], number)[0])
+    for mask, weight, lost in zip(found, weights, zeros, strict=True):
+        np.testing.assert_array_equal(as_array(mask), smallest_go([weight], lost)[0])
 
 
 @pytest.mark.parametrize("kind", ["normal", "equal", "zeros", "rank"])
-@pytest.mark.parametrize("scale", [1, 200])  # sorted, and searched
+@pytest.mark.parametrize("scale", [1, 200, 1600])  # the last by `ranking`
 def test_one_ranking_for_all(kind, scale):
     weights = [awkward(kind, size * scale) for size in (30, 1, 250, 64)]
     total = sum(weight.size for weight in weights)

@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from keras_dsd.backend import ranking, tables
+from keras_dsd.backend import digits, ranking, tables
 
 _INTEGERS = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}  # by bytes
 
@@ -145,7 +145,7 @@ def find_cuts(scores, zeros, groups):
         parts = found if is_traced(lost) else jax.device_get(found)
         return [tables.Cut(*(part[i] for part in parts)) for i in range(len(arrays))]
 
-    return tables.cut_all(scores, zeros, groups, cut_table, _cut_few)
+    return tables.cut_all(scores, zeros, groups, cut_table)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -155,12 +155,8 @@ def _cut(arrays, lost, layout):
         # A branch that is never taken makes XLA write the table out; else it would
         # look up each entry among all arrays, and need a minute to compile that.
         table = jax.lax.cond(lost[0] < 0, jnp.negative, lambda table: table, table)
-    return ranking.cut(table, layout, lost, bits)
-
-
-@jax.jit
-def _cut_few(arrays, lost):
-    return tables.cut_by_sorting(arrays, lost, bits)
+    search = digits.cut if layout.is_small else ranking.cut
+    return search(table, layout, lost, bits)
 
 
 def compiled(function):

@@ -1,7 +1,7 @@
 """Tables: many tensors below each other, so that one search serves them all.
 
-Decides which tensors share a table and which are so few and small that sorting them is
-cheaper; `ranking` searches a table. Knows `keras.ops` only.
+Decides which tensors share a table; `digits` searches a small one, `ranking` any. Knows
+`keras.ops` only.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ KEYS = {  # of infinity, and the largest that there is: keys between them are Na
     "float32": (0x7F800000, 0x7FFFFFFF),
     "float64": (0x7FF << 52, (1 << 63) - 1),
 }
-_TINY = 1 << 16  # entries that are sorted, if they belong to ...
-_FEW = 16  # ... so many groups or fewer
+_SMALL = 1 << 19  # entries of a table that `digits` searches, if they belong to ...
+_FEW = 64  # ... so many groups or fewer
 _ALONE = 1 << 22  # entries from which on a group has a table of its own
 _SHARED = 1 << 25  # entries in a table that groups share
 _SAMPLES = 1 << 18  # sampled entries over all groups, at most ...
@@ -73,6 +73,15 @@ class Layout:
         """The entries of each group."""
         return np.bincount(self.groups, self.sizes).astype("int64")
 
+    @property
+    def is_small(self):
+        """Whether `digits` is to search the table.
+
+        That takes some milliseconds, an order more than `ranking` does, but hardly
+        any time to compile.
+        """
+        return sum(self.sizes) <= _SMALL and len(self.totals) <= _FEW
+
     @functools.cached_property
     def sample(self):
         """Positions (groups, samples) of entries spread over each group.
@@ -105,12 +114,11 @@ def table(tensors):
     return ops.reshape(whole, (-1, SIDE, SIDE))
 
 
-def cut_all(scores, zeros, groups, cut_table, cut_few):
+def cut_all(scores, zeros, groups, cut_table):
     """Returns the `Cut` of each tensor, from as few tables as is sensible.
 
     Small groups share a table, which copies them; a large one has its own, which for a
-    single tensor needs no copy. What is tiny altogether is sorted: it costs nothing,
-    and the search a second or two to compile.
+    single tensor needs no copy.
 
     Args:
         scores: list of floating tensors.
@@ -118,43 +126,18 @@ def cut_all(scores, zeros, groups, cut_table, cut_few):
         groups: list of lists of indices into `scores`, each index once.
         cut_table: function of a list of tensors, of the `zeros` of their groups and of
             their `Layout`, which returns the list of their `Cut`.
-        cut_few: function of the tensors of one group and of its number of zeros, which
-            returns the list of their `Cut`.
     """
     sizes = [math.prod(score.shape) for score in scores]
     cuts = [None] * len(scores)
     for numbers in _tables(scores, sizes, groups):
         order = [i for number in numbers for i in groups[number]]
-        if len(numbers) <= _FEW and sum(sizes[i] for i in order) <= _TINY:
-            found = []
-            for number in numbers:
-                found += cut_few([scores[i] for i in groups[number]], zeros[number])
-        else:
-            local = [n for n, number in enumerate(numbers) for _ in groups[number]]
-            layout = _layout(tuple(sizes[i] for i in order), tuple(local))
-            lost = ops.take(zeros, np.array(numbers))
-            found = cut_table([scores[i] for i in order], lost, layout)
+        local = [n for n, number in enumerate(numbers) for _ in groups[number]]
+        layout = _layout(tuple(sizes[i] for i in order), tuple(local))
+        lost = ops.take(zeros, np.array(numbers))
+        found = cut_table([scores[i] for i in order], lost, layout)
         for i, cut in zip(order, found, strict=True):
             cuts[i] = cut
     return cuts
-
-
-def cut_by_sorting(tensors, lost, bits):
-    """Returns the `Cut` of each tensor of one group, which loses `lost` entries."""
-    pieces = [bits(ops.reshape(tensor, (-1,))) for tensor in tensors]
-    keys = ops.concatenate(pieces)
-    wanted = ops.maximum(lost, 1)
-    key = ops.take(ops.sort(keys), wanted - 1)
-    ties = ops.cumsum(ops.cast(keys == key, keys.dtype))
-    first_that_goes = ops.sum(ops.cast(keys <= key, keys.dtype)) - wanted + 1
-    index = ops.sum(ops.cast(ties < first_that_goes, keys.dtype))
-    key = ops.where(lost > 0, key, -1)
-    infinity, _ = KEYS[keras.backend.standardize_dtype(tensors[0].dtype)]
-    starts = np.cumsum([0, *(piece.shape[0] for piece in pieces[:-1])])
-    return [
-        Cut(key, index - int(start), ops.max(piece) < infinity)
-        for piece, start in zip(pieces, starts, strict=True)
-    ]
 
 
 # Kept, because `tf.function` knows a layout again only while it lives.

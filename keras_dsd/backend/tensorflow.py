@@ -4,7 +4,10 @@ import functools
 
 import tensorflow as tf
 
-from keras_dsd.backend import ranking, tables
+# Private, for nothing public tells whether XLA will compile the graph being traced.
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+from keras_dsd.backend import digits, ranking, tables
 
 _INTEGERS = {2: tf.int16, 4: tf.int32, 8: tf.int64}  # by bytes
 
@@ -58,12 +61,14 @@ def masked(value, mask):
 def masked_gradient(gradient, mask, weight):
     """Returns `gradient`, exactly 0 where `mask` is False, as `weight` is.
 
-    Of tensors of one shape this operation chooses in place; zeros of that shape would
-    have to be made, and the weight is there.
+    Of tensors of one shape TensorFlow chooses in place; zeros of that shape would have
+    to be made, and the weight is there. XLA makes zeros on the way, and would read the
+    weight.
     """
-    return tf.raw_ops.Select(
-        condition=mask, x=tf.convert_to_tensor(gradient), y=tf.stop_gradient(weight)
-    )
+    gradient = tf.convert_to_tensor(gradient)
+    if GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        return masked(gradient, mask)
+    return tf.raw_ops.Select(condition=mask, x=gradient, y=tf.stop_gradient(weight))
 
 
 def new_train_function(model):
@@ -118,30 +123,28 @@ def fused(function):
 def find_cuts(scores, zeros, groups):
     """See `backend`. The tables are put together in the plain graph.
 
-    Each is searched by one XLA program, so that hundreds of small tensors are traced
-    and compiled as one.
+    A large one is searched by one XLA program, so that hundreds of small tensors are
+    traced and compiled as one; a small one in the graph.
     """
     scores, zeros = list(map(tf.convert_to_tensor, scores)), tf.cast(zeros, tf.int32)
 
     def cut_table(tensors, lost, layout):
-        found = _cut(tables.table(tensors), lost, layout)
+        search = _cut_small if layout.is_small else _cut
+        found = search(tables.table(tensors), lost, layout)
         return list(map(tables.Cut, *map(tf.unstack, found)))
 
-    return tables.cut_all(scores, zeros, groups, cut_table, _cut_few)
+    return tables.cut_all(scores, zeros, groups, cut_table)
 
 
-def _cut_few(tensors, lost):
+def _cut_small(table, lost, layout):
     # In 64 bits: on a GPU TensorFlow takes int32 for numbers that steer the program,
     # and would copy them to the host and back.
     def wide(x):
         return tf.cast(bits(x), tf.int64)
 
-    found = tables.cut_by_sorting(tensors, tf.cast(lost, tf.int64), wide)
-    narrow = tf.int64 if tensors[0].dtype == tf.float64 else tf.int32
-    return [
-        tables.Cut(tf.cast(cut.key, narrow), tf.cast(cut.index, tf.int32), cut.finite)
-        for cut in found
-    ]
+    key, index, finite = digits.cut(table, layout, lost, wide)
+    narrow = tf.int64 if table.dtype == tf.float64 else tf.int32
+    return tables.Cut(tf.cast(key, narrow), tf.cast(index, tf.int32), finite)
 
 
 @functools.partial(tf.function, autograph=False, jit_compile=True)
