@@ -148,7 +148,7 @@ class Updates:
                 results.append(ops.where(old & ~new, weight, extra["rewind"]))
             if "explored" in extra:
                 results.append(extra["explored"] | new)
-            return results, ()
+            return results
 
         units = []
         for number in numbers:

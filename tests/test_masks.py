@@ -413,14 +413,11 @@ def test_compiled_update_each_writes_what_it_returns():
     def function(values, factor, extra):
         traces.append(1)
         weight, alive = values
-        return [weight * factor + extra["add"], ~alive], ops.sum(weight)
+        return [weight * factor + extra["add"], ~alive]
 
     run = backend.compiled_update_each(function, units)
     for turn in range(3):
-        before = [float(ops.sum(weight.value)) for weight, _ in units]
-        args = [(2.0 + turn, {"add": ops.convert_to_tensor(1.0)}) for _ in units]
-        sums = [float(total) for total in run(args)]
-        assert sums == before
+        run([(2.0 + turn, {"add": ops.convert_to_tensor(1.0)}) for _ in units])
         alive = turn % 2 == 1
         assert all(bool(ops.all(mask.value == alive)) for _, mask in units)
     expected = [((number * 2 + 1) * 3 + 1) * 4 + 1 for number in range(3)]
@@ -441,7 +438,7 @@ def test_decisions_go_through_the_compiled_parts():
 
     def apply(values, decision):
         new = choice.mask(values[0], patterns.Unstructured(), decision)
-        return [ops.where(new, values[0], 0.0)], ()
+        return [ops.where(new, values[0], 0.0)]
 
     run = backend.compiled_update_each(apply, [[weight]])
     before = ops.convert_to_numpy(weight.value)

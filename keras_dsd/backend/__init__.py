@@ -14,10 +14,10 @@ compiled(function)
     helps; what in it needs XLA compiles itself.
 compiled_update_each(function, units)
     Returns `run(args)`, which gives variables their new values. `function(values,
-    *args) -> (new values, aux)` is pure; `values` are those of one unit's variables.
-    `units` is a list of lists of Keras variables, no variable twice. `run` takes a list
-    with one tuple of arguments per unit and returns the list of what `aux` was. Units
-    whose shapes and dtypes agree share a program.
+    *args) -> new values` is pure; `values` are those of one unit's variables. `units`
+    is a list of lists of Keras variables, no variable twice. `run` takes a list with
+    one tuple of arguments per unit. Units whose shapes and dtypes agree share a
+    program.
 find_cuts(scores, zeros, groups)
     Where the smallest |entries| of each tensor of `scores` end: a list of `tables.Cut`.
     `zeros` (groups,) says how many entries each group loses; `groups` is a list of

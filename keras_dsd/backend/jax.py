@@ -94,14 +94,10 @@ def compiled_update_each(function, units):
     one_unit = jax.jit(function, donate_argnums=0)
 
     def run(args):
-        results = []
         for variables, unit_args in zip(units, args, strict=True):
-            values = [variable.value for variable in variables]
-            new_values, aux = one_unit(values, *unit_args)
-            for variable, value in zip(variables, new_values, strict=True):
+            values = one_unit([variable.value for variable in variables], *unit_args)
+            for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            results.append(aux)
-        return results
 
     return run
 

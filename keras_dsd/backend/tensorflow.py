@@ -78,21 +78,32 @@ def new_train_function(model):
 
 
 def compiled_update_each(function, units):
-    """See `backend`: a program for each shape, called from one graph that assigns."""
-    one_unit = tf.function(function, autograph=False, jit_compile=True)
+    """See `backend`: a program for each shape, called from one graph.
+
+    The programs are given the variables, and write where their values lie.
+    """
+
+    @functools.partial(tf.function, autograph=False, jit_compile=True)
+    def one_unit(variables, args):
+        values = [variable.read_value() for variable in variables]
+        for variable, value in zip(variables, function(values, *args), strict=True):
+            variable.assign(value)
 
     @tf.function(autograph=False)
     def run_all(args):
-        results = []
         for variables, unit_args in zip(units, args, strict=True):
-            values = [tf.convert_to_tensor(variable.value) for variable in variables]
-            new_values, aux = one_unit(values, *unit_args)
-            for variable, value in zip(variables, new_values, strict=True):
-                variable.assign(value)
-            results.append(aux)
-        return results
+            for copies in zip(*map(_copies, variables), strict=True):
+                with tf.device(copies[0].device):
+                    one_unit(copies, unit_args)
 
     return lambda args: run_all(_as_tensors(args))
+
+
+def _copies(variable):
+    """Returns the variables of TensorFlow's behind one of Keras's: one a replica."""
+    value = variable.value
+    mirrored = isinstance(value, tf.distribute.DistributedValues)
+    return value.values if mirrored else (value,)
 
 
 def is_traced(x):

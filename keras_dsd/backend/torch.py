@@ -71,14 +71,10 @@ def compiled_update_each(function, units):
 
     @torch.no_grad()
     def run(args):
-        results = []
         for variables, unit_args in zip(units, args, strict=True):
-            values = [variable.value for variable in variables]
-            new_values, aux = function(values, *unit_args)
-            for variable, value in zip(variables, new_values, strict=True):
+            values = function([variable.value for variable in variables], *unit_args)
+            for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            results.append(aux)
-        return results
 
     return run
 
