@@ -24,30 +24,37 @@ class Training:
         x: inputs of an epoch.
         y: targets of an epoch.
         batch: size of a batch.
-        callbacks: list of callbacks; they do not count as time, but for what they do at
-            the batches.
+        callbacks: list of callbacks.
+        epochs: how many there are. Defaults to more than anybody waits for.
+        whole: whether all counts as time, from one epoch's end to the next; else what
+            the callbacks do between epochs does not.
     """
 
-    def __init__(self, model, x, y, batch, callbacks=()):
+    def __init__(self, model, x, y, batch, callbacks=(), epochs=10**6, whole=False):
         self._orders: queue.Queue = queue.Queue()
         self._answers: queue.Queue = queue.Queue()
-        turn = _Turn(self._orders, self._answers)
+        turn = _Turn(self._orders, self._answers, whole)
+        around = [_End(turn)] if whole else []
         self._thread = threading.Thread(
             target=self._fit,
             args=(model, x, y),
-            kwargs={"batch_size": batch, "callbacks": [turn, *callbacks]},
+            kwargs={
+                "batch_size": batch,
+                "epochs": epochs,
+                "callbacks": [turn, *callbacks, *around],
+            },
             daemon=True,
         )
         self._thread.start()
 
     def _fit(self, model, x, y, **options):
         try:
-            model.fit(x, y, epochs=10**6, verbose=0, shuffle=False, **options)
+            model.fit(x, y, verbose=0, shuffle=False, **options)
         except BaseException as error:  # handed to who waits
             self._answers.put(error)
 
     def __call__(self):
-        """Trains for an epoch; returns the seconds of its steps."""
+        """Trains for an epoch; returns the seconds that it took."""
         self._orders.put("go on")
         answer = self._answers.get()
         if isinstance(answer, BaseException):
@@ -66,21 +73,38 @@ class _Turn(keras.callbacks.Callback):
     Listed first, so that no other callback's work at the ends of an epoch counts.
     """
 
-    def __init__(self, orders, answers):
+    def __init__(self, orders, answers, whole):
         super().__init__()
-        self._orders, self._answers = orders, answers
+        self._orders, self._answers, self._whole = orders, answers, whole
         self._start = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._orders.get() == "stop":
             raise _Stop
+        self._start = time.perf_counter()
 
     def on_train_batch_begin(self, batch, logs=None):
-        if batch == 0:
+        if batch == 0 and not self._whole:
             self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        if not self._whole:
+            self.answer()
+
+    def answer(self):
+        """Tells how long the epoch took."""
         self._answers.put(time.perf_counter() - self._start)
+
+
+class _End(keras.callbacks.Callback):
+    """Lets the turn answer when all other callbacks are done: listed last."""
+
+    def __init__(self, turn):
+        super().__init__()
+        self._turn = turn
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._turn.answer()
 
 
 class _Stop(Exception):
@@ -115,7 +139,7 @@ def ratios(seconds, base):
 def stopping(trainings):
     """Stops all trainings at the end."""
     try:
-        yield
+        yield trainings
     finally:
         for training in trainings:
             training.stop()

@@ -1,26 +1,27 @@
 """What a whole training costs: `python -m tests.benchmarks.whole_run`.
 
-A CNN trained for the same epochs by plain Keras and with DSD (dense, sparse, re-dense,
-a third each): wall time of `fit` with all that is in it, traces and mask updates too.
-Both in turns, models new each time.
+A CNN trained for the same epochs by plain Keras, by plain Keras again (the control) and
+with DSD (dense, sparse, re-dense, a third each): wall time of `fit` with all that is in
+it, traces and mask updates too. An epoch each in turns, models new in every round.
 """
 
 import argparse
 import json
 import statistics
-import time
 
 import keras
 import numpy as np
 
 import keras_dsd
 from keras_dsd import phases
+from tests.benchmarks import turns
 from tests.benchmarks.mask_update import machine
 from tests.benchmarks.models import build
 
 
-def train(with_dsd, epochs, batches):
-    """Returns the seconds that `fit` takes."""
+def training(with_dsd, epochs, batches):
+    """Returns a model in training."""
+    keras.utils.set_random_seed(0)
     model, batch = build(keras, "cnn")
     callbacks = []
     if with_dsd:
@@ -31,9 +32,7 @@ def train(with_dsd, epochs, batches):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch * batches, 32, 32, 3), dtype="float32")
     y = rng.standard_normal((batch * batches, 10), dtype="float32")
-    start = time.perf_counter()
-    model.fit(x, y, batch_size=batch, epochs=epochs, callbacks=callbacks, verbose=0)
-    return time.perf_counter() - start
+    return turns.Training(model, x, y, batch, callbacks, epochs, whole=True)
 
 
 def main():
@@ -46,24 +45,27 @@ def main():
 
     about = machine()
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    seconds: dict = {"plain": [], "DSD": []}
+    size = options.epochs, options.batches
+    # Whoever traces first waits for what TensorFlow sets up once.
+    with turns.stopping([training(True, *size)]) as (first,):
+        first()
+    seconds: dict = {"plain": [], "control": [], "DSD": []}
     for _ in range(options.rounds):
-        for kind, found in seconds.items():
-            keras.utils.set_random_seed(0)
-            found.append(train(kind == "DSD", options.epochs, options.batches))
-    ratios = [
-        one / other for one, other in zip(seconds["DSD"], seconds["plain"], strict=True)
-    ]
-    for kind, found in seconds.items():
-        print(f"{kind:6} {statistics.median(found):6.1f} s  {_spread(found)}")
-    print(f"DSD / plain {statistics.median(ratios):.3f}  {_spread(ratios)}")
+        with turns.stopping([training(k == "DSD", *size) for k in seconds]) as started:
+            kinds = dict(zip(seconds, started, strict=True))
+            measured = turns.measure(kinds, options.epochs, warm_up=0)
+        for kind, found in measured.items():
+            seconds[kind].append(sum(found))
+    print(f"plain   {statistics.median(seconds['plain']):.1f} s")
+    ratios = {}
+    for kind in ("control", "DSD"):
+        pairs = zip(seconds[kind], seconds["plain"], strict=True)
+        ratios[kind] = found = [one / other for one, other in pairs]
+        spread = f"({min(found):.3f} to {max(found):.3f})"
+        print(f"{kind:7} {statistics.median(found):.3f}  {spread}")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"about": about, **seconds, "ratios": ratios}, file, indent=1)
-
-
-def _spread(numbers):
-    return f"({min(numbers):.3g} to {max(numbers):.3g})"
 
 
 if __name__ == "__main__":
