@@ -6,12 +6,12 @@ states and an optimizer; knows no model and no training loop.
 """
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from keras_dsd import optimizer_slots, regrowing
+from keras_dsd.enforcing import Enforcement
 from keras_dsd.phases import Sparse
 from keras_dsd.position import Position
 from keras_dsd.timeline import goes_on
@@ -36,8 +36,6 @@ class Run:
     _phase: Any  # one of `phases`
     _schedule: Any = None  # sparsity over time, in a sparse phase
     _sparsity = 0.0
-    _is_looked_after = True  # whether zeros were looked at since masks came in force
-    _guards_all = False  # whether something moved zeros that the optimizer keeps
     _batches = 0  # in the epoch so far
 
     def __init__(
@@ -54,6 +52,7 @@ class Run:
         self._weights = weights
         self._optimizer = optimizer
         self._updates = Updates(weights, optimizer)
+        self._enforcement = Enforcement(states, self._updates, optimizer)
         self._regrowings: list = []
         self._watch = watch
         self._accumulation = optimizer_slots.accumulation(optimizer)
@@ -63,11 +62,7 @@ class Run:
     @property
     def trace_key(self):
         """What a compiled step depends on, besides the model: one trace for each."""
-        in_force = tuple(
-            (state.in_force, state.decay, state.in_force * state.guarded)
-            for state in self._states
-        )
-        return in_force, self._rates.traced_factors()
+        return self._enforcement.trace_key, self._rates.traced_factors()
 
     def begin_epoch(self, epoch):
         """Switches phases, and updates the masks that are due with the epoch.
@@ -221,29 +216,18 @@ class Run:
         return (self._position.epoch * steps + self._batches) // self._accumulation
 
     def _enforce(self):
-        """Puts the masks in force, but not on layers that the phase keeps dense."""
-        averages = self._updates.averages
+        """Puts the masks in force."""
         momenta = [m.method for m in self._regrowings if "momentum" in m.method.needs]
         decay = (
             optimizer_slots.momentum_coefficient(self._optimizer) if momenta else 0.0
         )
-        unguarded = optimizer_slots.keeps_zeros(self._optimizer)
-        if self._guards_all:
-            unguarded = set()
-        targets = self._targets[self._position.phase]
-        for state in self._states:
-            if any(targets.prunes(weight) for weight in state.pruned):
-                state.enforce(averages, decay, unguarded)
-            else:
-                state.release()
+        self._enforcement.begin(self._targets[self._position.phase], decay)
         self._sparsity = self._updates.sparsity()
-        self._is_looked_after = False
 
     def _take_off_masks(self, restore):
-        if any(state.in_force for state in self._states):
+        if self._enforcement.is_on:
             self._updates.take_off(restore, (self._seed, self._position.phase))
-            for state in self._states:
-                state.release()
+            self._enforcement.end()
         self._sparsity = 0.0
 
     def end_batch(self, batch):
@@ -255,7 +239,7 @@ class Run:
         self._batches = min(batch + 1, self._steps or batch + 1)
         if not self._schedule:
             return False
-        if not self._is_looked_after:
+        if self._enforcement.look_is_due:
             return True
         if not self._phase.update_every:
             return False
@@ -263,30 +247,9 @@ class Run:
 
     def update_masks(self):
         """Does what is due, see `end_batch`."""
-        if not self._is_looked_after:
-            self._look_after_zeros()
+        if self._enforcement.look_is_due:
+            self._enforcement.look()
         self._update(self._time(self._position.epoch))
-
-    def _look_after_zeros(self):
-        """Guards all zeros from now on, if some were moved.
-
-        An optimizer that keeps zeros does so unless the gradient of a pruned weight
-        reaches it, past the layer's call. Nothing tells that beforehand; afterwards,
-        the weights do.
-        """
-        self._is_looked_after = True
-        if self._guards_all or self._updates.zeros_are_kept():
-            return
-        warnings.warn(
-            "Something has moved pruned weights: a loss that reads weights outside of "
-            "their layer's call, so that its gradient is not masked, or a callback "
-            "that writes them. They are set back to zero, from now on in every step.",
-            stacklevel=2,
-        )
-        self._guards_all = True
-        self._updates.lay_again()
-        self._enforce()
-        self._is_looked_after = True
 
     def end_epoch(self, epoch, logs):
         """Adds to the logs, and looks whether the phase has come to its plateau.
@@ -297,7 +260,7 @@ class Run:
         position, phase = self._position, self._phase
         position.steps = self._batches
         if self._schedule:
-            self._look_after_zeros()
+            self._enforcement.look()
         if phase.until and self._schedule_is_over(epoch):
             self._follow(phase.until, logs)
         logs["sparsity"] = self._sparsity

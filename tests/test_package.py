@@ -25,7 +25,7 @@ FLOORS = [
     {"prunable", "regrowth"},
     {"phases"},
     {"targets", "timeline", "updates", "wrapping"},
-    {"regrowing", "report", "watch"},
+    {"enforcing", "regrowing", "report", "watch"},
     {"run"},
     {"callback"},
     {"__init__"},

@@ -26,8 +26,9 @@ class Training:
         batch: size of a batch.
         callbacks: list of callbacks.
         epochs: how many there are. Defaults to more than anybody waits for.
-        whole: whether all counts as time, from one epoch's end to the next; else what
-            the callbacks do between epochs does not.
+        whole: whether what callbacks do at the ends of an epoch counts as time. The
+            making of iterators never does: TensorFlow may wait for seconds there, for a
+            thread that tunes the old one.
     """
 
     def __init__(self, model, x, y, batch, callbacks=(), epochs=10**6, whole=False):
@@ -70,21 +71,26 @@ class Training:
 class _Turn(keras.callbacks.Callback):
     """Waits for its turn; times from the first step until all metrics are there.
 
-    Listed first, so that no other callback's work at the ends of an epoch counts.
+    Listed first, so that no other callback's work at the ends of an epoch counts, but
+    for what `_End` adds.
     """
 
     def __init__(self, orders, answers, whole):
         super().__init__()
         self._orders, self._answers, self._whole = orders, answers, whole
-        self._start = 0.0
+        self._start = self._begun = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._orders.get() == "stop":
             raise _Stop
         self._start = time.perf_counter()
 
+    def has_begun(self):
+        """Counts what the other callbacks have done at the epoch's begin."""
+        self._begun = time.perf_counter() - self._start
+
     def on_train_batch_begin(self, batch, logs=None):
-        if batch == 0 and not self._whole:
+        if batch == 0:
             self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -93,15 +99,18 @@ class _Turn(keras.callbacks.Callback):
 
     def answer(self):
         """Tells how long the epoch took."""
-        self._answers.put(time.perf_counter() - self._start)
+        self._answers.put(self._begun + time.perf_counter() - self._start)
 
 
 class _End(keras.callbacks.Callback):
-    """Lets the turn answer when all other callbacks are done: listed last."""
+    """Lets the turn count what the other callbacks do: listed last."""
 
     def __init__(self, turn):
         super().__init__()
         self._turn = turn
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._turn.has_begun()
 
     def on_epoch_end(self, epoch, logs=None):
         self._turn.answer()

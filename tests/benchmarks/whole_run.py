@@ -1,8 +1,8 @@
 """What a whole training costs: `python -m tests.benchmarks.whole_run`.
 
 A CNN trained for the same epochs by plain Keras, by plain Keras again (the control) and
-with DSD (dense, sparse, re-dense, a third each): wall time of `fit` with all that is in
-it, traces and mask updates too. An epoch each in turns, models new in every round.
+with DSD (dense, sparse, re-dense, a third each): the time of all epochs, traces and
+mask updates included. An epoch each in turns, models new in every round.
 """
 
 import argparse

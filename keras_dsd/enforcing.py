@@ -1,0 +1,96 @@
+"""Masks in force: the layers' states follow a phase, and zeros are looked after.
+
+Knows states, their updates and what an optimizer does with zeros; knows no phase and no
+training loop.
+"""
+
+import warnings
+
+from keras_dsd import optimizer_slots
+
+
+class Enforcement:
+    """Puts the masks of one run in force.
+
+    Args:
+        states: list of the layers' `PruningState`s, built.
+        updates: the `Updates` of their weights.
+        optimizer: the built optimizer that trains them.
+
+    Attributes:
+        look_is_due: whether masks came in force since zeros were last looked at.
+    """
+
+    def __init__(self, states, updates, optimizer):
+        self._states = states
+        self._updates = updates
+        self._optimizer = optimizer
+        self._targets = None
+        self._decay = 0.0
+        self._guards_all = False  # something has moved zeros that the optimizer keeps
+        self.look_is_due = False
+
+    @property
+    def is_on(self):
+        """Whether any layer's masks are in force."""
+        return any(state.in_force for state in self._states)
+
+    @property
+    def trace_key(self):
+        """What of a compiled step depends on the masks in force."""
+        return tuple(
+            (state.in_force, state.decay, state.in_force * state.guarded)
+            for state in self._states
+        )
+
+    def begin(self, targets, decay):
+        """Puts the masks in force, but not on layers that are kept dense.
+
+        Args:
+            targets: the phase's `Targets`.
+            decay: how much of a tracked gradient is kept from step to step.
+        """
+        self._targets, self._decay = targets, decay
+        averages = self._updates.averages
+        unguarded = set()
+        if not self._guards_all:
+            unguarded = optimizer_slots.keeps_zeros(self._optimizer)
+        for state in self._states:
+            if any(targets.prunes(weight) for weight in state.pruned):
+                state.enforce(averages, decay, unguarded)
+            else:
+                state.release()
+        self.look_is_due = not self._all_are_guarded()
+
+    def end(self):
+        """Puts the masks out of force."""
+        for state in self._states:
+            state.release()
+        self.look_is_due = False
+
+    def look(self):
+        """Guards all zeros from now on, if some were moved.
+
+        An optimizer that keeps zeros does so unless the gradient of a pruned weight
+        reaches it, past the layer's call. Nothing tells that beforehand; afterwards,
+        the weights do.
+        """
+        self.look_is_due = False
+        if self._all_are_guarded() or self._updates.zeros_are_kept():
+            return
+        warnings.warn(
+            "Something has moved pruned weights: a loss that reads weights outside of "
+            "their layer's call, so that its gradient is not masked, or a callback "
+            "that writes them. They are set back to zero, from now on in every step.",
+            stacklevel=2,
+        )
+        self._guards_all = True
+        self._updates.lay_again()
+        self.begin(self._targets, self._decay)
+
+    def _all_are_guarded(self):
+        return all(
+            state.guarded == len(state.pruned)
+            for state in self._states
+            if state.in_force
+        )
