@@ -43,7 +43,9 @@ def training(name, optimizer, kind, jit_compile):
         plan = [phase(10**6, **options)]
         callbacks.append(keras_dsd.DSDCallback(plan, verbose=0))
     model.compile(OPTIMIZERS[optimizer](), "mse", jit_compile=jit_compile)
-    return turns.Training(model, *data(model, batch), batch, callbacks)
+    is_traced = keras.backend.backend() != "torch"
+    trains = turns.Training if is_traced else turns.Fits
+    return trains(model, *data(model, batch), batch, callbacks)
 
 
 def compare(name, optimizer, rounds, jit_compile):

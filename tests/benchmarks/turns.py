@@ -3,15 +3,18 @@
 Timings of a shared machine drift by more than what is to be measured, and a `fit` of
 its own for each turn would trace anew. So each training is one `fit` in a thread of its
 own, which waits at the beginning of every epoch until it is told to go on; only one
-runs at a time.
+runs at a time. On PyTorch, which traces nothing, each turn is a `fit` in the main
+thread: there memory comes from elsewhere, which makes a difference.
 """
 
 import contextlib
+import functools
 import queue
 import random
 import statistics
 import threading
 import time
+import warnings
 
 import keras
 
@@ -66,6 +69,51 @@ class Training:
         """Ends the `fit`."""
         self._orders.put("stop")
         self._thread.join()
+
+
+class Fits:
+    """A training in the main thread, a `fit` for each epoch; arguments of `Training`.
+
+    Only the steps count as time.
+    """
+
+    def __init__(self, model, x, y, batch, callbacks=()):
+        self._clock = _Clock()
+        self._epoch = 0
+        self._fit = functools.partial(
+            model.fit,
+            x,
+            y,
+            batch_size=batch,
+            verbose=0,
+            shuffle=False,
+            callbacks=[self._clock, *callbacks],
+        )
+
+    def __call__(self):
+        """Trains for an epoch; returns the seconds that it took."""
+        with warnings.catch_warnings():
+            # Each `fit` ends long before the phases do.
+            warnings.filterwarnings("ignore", "`fit` ends with epoch")
+            self._fit(initial_epoch=self._epoch, epochs=self._epoch + 1)
+        self._epoch += 1
+        return self._clock.seconds
+
+    def stop(self):
+        """Nothing waits."""
+
+
+class _Clock(keras.callbacks.Callback):
+    """Times from the first step until all metrics are there; listed first."""
+
+    seconds = _start = 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 0:
+            self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds = time.perf_counter() - self._start
 
 
 class _Turn(keras.callbacks.Callback):
