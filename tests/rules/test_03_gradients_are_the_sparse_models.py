@@ -10,13 +10,16 @@ from keras_dsd.masked_read import masked_read
 from tests import helpers
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("clip", [{}, {"global_clipnorm": 0.01}, {"clipnorm": 0.01}])
-def test_gradient_that_arrives(clip):
+def test_gradient_that_arrives(clip, compiled):
     """One step equals the step on a model whose pruned inputs have no effect at all."""
+    if compiled and keras.backend.backend() == "torch":
+        pytest.skip("Keras compiles PyTorch's steps with tools that are not here")
     x, y = helpers.data()
     model = dsd.make_prunable(helpers.mlp())
     start = model.get_weights()
-    model.compile(keras.optimizers.SGD(0.1, **clip), "mse")
+    model.compile(keras.optimizers.SGD(0.1, **clip), "mse", jit_compile=compiled)
     phases = [dsd.phases.Sparse(1, sparsity=0.5)]
     model.fit(
         x, y, batch_size=64, verbose=0, callbacks=[dsd.DSDCallback(phases, verbose=0)]
@@ -27,6 +30,21 @@ def test_gradient_that_arrives(clip):
     expected = reference_step(x, y, start, masks, clip)
     for got, want in zip(trained, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its graphs")
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_gradients_are_chosen_in_place_unless_xla_compiles(jit_compile):
+    import tensorflow as tf
+
+    function = tf.function(backend.masked_gradient, jit_compile=jit_compile)
+    mask = tf.constant([True, False, True])
+    args = tf.constant([1.0, np.nan, np.inf]), mask, tf.constant([3.0, 0.0, 4.0])
+    assert function(*args).numpy().tolist() == [1.0, 0.0, np.inf]
+    graph = function.get_concrete_function(*args).graph
+    found = {operation.type for operation in graph.get_operations()}
+    assert ("Select" in found) != jit_compile
+    assert ("SelectV2" in found) == jit_compile
 
 
 def reference_step(x, y, start, masks, clip):
