@@ -21,18 +21,11 @@ def cut(entries, layout, zeros, bits):
     Finds the key at the cut from its first digit to its last: of the keys that begin
     as it does, so many go on with each digit.
 
-    Args:
-        entries: floating tensor (rows, SIDE, SIDE), from `tables.table`.
-        layout: its `tables.Layout`.
-        zeros: integer tensor (groups,), how many entries each group loses.
-        bits: function from floats to the integers that are their keys.
-
-    Returns:
-        A `Cut` of three tensors (tensors,), integers of the dtype of the keys.
+    Arguments and result as of `ranking.cut`; integers are of the dtype of the keys.
     """
     keys = bits(ops.reshape(entries, (-1, ROW)))
     groups = len(layout.totals)
-    group_of_row = np.array(layout.groups).repeat(layout.rows)
+    group_of_row = layout.group_of_row
     infinity, largest = KEYS[keras.backend.standardize_dtype(entries.dtype)]
     zeros = ops.cast(zeros, keys.dtype)
     wanted = ops.maximum(zeros, 1)  # a group that loses none is put right at the end
@@ -61,14 +54,12 @@ def cut(entries, layout, zeros, bits):
     position += _constant(np.searchsorted(group_of_row, np.arange(groups)) * ROW, keys)
 
     key = ops.where(zeros > 0, key, -1)
-    tensor_of_row = np.arange(len(layout.rows)).repeat(layout.rows)
     odd = ops.sum(ops.cast(keys >= infinity, keys.dtype), axis=1)
-    odd = _sum_by(odd, _constant(tensor_of_row, keys), len(layout.rows))
-    filling = layout.rows * ROW - np.array(layout.sizes)
+    odd = _sum_by(odd, _constant(layout.tensor_of_row, keys), len(layout.sizes))
     return Cut(
         ops.take(key, np.array(layout.groups)),
         ops.take(position, np.array(layout.groups)) - _constant(layout.starts, keys),
-        odd <= _constant(filling, keys),
+        odd <= _constant(layout.filling, keys),
     )
 
 

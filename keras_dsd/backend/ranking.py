@@ -35,9 +35,8 @@ def cut(entries, layout, zeros, bits):
     Returns:
         A `Cut` of three tensors (tensors,).
     """
-    tensors, groups = len(layout.sizes), np.array(layout.groups, "int32")
-    tensor_of_row = np.repeat(np.arange(tensors, dtype="int32"), layout.rows)
-    rows = _Rows(entries, groups[tensor_of_row], layout.totals, bits)
+    groups = np.array(layout.groups, "int32")
+    rows = _Rows(entries, layout.group_of_row, layout.totals, bits)
     zeros = ops.cast(zeros, "int32")
     wanted = ops.maximum(zeros, 1)  # a group that loses none is put right at the end
 
@@ -45,17 +44,18 @@ def cut(entries, layout, zeros, bits):
     # One pass more is enough for most weights, and costs less than a loop: for a loop
     # XLA copies all entries.
     bracket = _one_pass(rows, wanted, bracket)
-    enough = max(len(tensor_of_row) // _GATHERED, 2 * rows.groups)
+    enough = max(len(layout.group_of_row) // _GATHERED, 2 * rows.groups)
     bracket = _narrow(rows, wanted, bracket, enough)
     few, wanted, bracket, ids = _gather(rows, wanted, bracket, enough)
     bracket = _narrow(few, wanted, bracket, 0)
     position = _position(few, wanted, bracket, ids)
 
     key = ops.where(zeros > 0, bracket[0], -1)
-    filling = (layout.rows * ROW - np.array(layout.sizes)).astype("int32")
-    finite = _totals(odd, tensor_of_row, tensors) <= filling
+    odd = _totals(odd, layout.tensor_of_row, len(layout.sizes))
     return Cut(
-        ops.take(key, groups), ops.take(position, groups) - layout.starts, finite
+        ops.take(key, groups),
+        ops.take(position, groups) - layout.starts,
+        odd <= layout.filling,
     )
 
 

@@ -73,6 +73,21 @@ class Layout:
         """The entries of each group."""
         return np.bincount(self.groups, self.sizes).astype("int64")
 
+    @functools.cached_property
+    def tensor_of_row(self):
+        """The number of the tensor that each row belongs to."""
+        return np.arange(len(self.sizes), dtype="int32").repeat(self.rows)
+
+    @functools.cached_property
+    def group_of_row(self):
+        """The number of the group that each row belongs to."""
+        return np.array(self.groups, "int32")[self.tensor_of_row]
+
+    @functools.cached_property
+    def filling(self):
+        """The number of entries by which each tensor was filled up."""
+        return (self.rows * ROW - np.array(self.sizes)).astype("int32")
+
     @property
     def is_small(self):
         """Whether `digits` is to search the table.

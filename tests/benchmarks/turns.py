@@ -116,7 +116,7 @@ class _Clock(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self._start
 
 
-class _Turn(keras.callbacks.Callback):
+class _Turn(_Clock):
     """Waits for its turn; times from the first step until all metrics are there.
 
     Listed first, so that no other callback's work at the ends of an epoch counts, but
@@ -126,7 +126,7 @@ class _Turn(keras.callbacks.Callback):
     def __init__(self, orders, answers, whole):
         super().__init__()
         self._orders, self._answers, self._whole = orders, answers, whole
-        self._start = self._begun = 0.0
+        self._begun = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._orders.get() == "stop":
@@ -136,10 +136,6 @@ class _Turn(keras.callbacks.Callback):
     def has_begun(self):
         """Counts what the other callbacks have done at the epoch's begin."""
         self._begun = time.perf_counter() - self._start
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if batch == 0:
-            self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._whole:
