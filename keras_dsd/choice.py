@@ -7,27 +7,45 @@ Knows patterns; knows no model, no layer and no phase.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_dsd import backend, patterns
-from keras_dsd.backend.tables import KEYS
+from keras_dsd.backend.tables import KEYS, Cuts, rows
 
 
-class Decision(NamedTuple):
-    """What `mask` needs to know about a weight; tensors, so that graphs can carry it.
+class Decisions(NamedTuple):
+    """What `mask` needs to know about weights.
 
     Attributes:
-        finite: scalar boolean tensor, whether all entries of the weight are.
-        parts: tuple of tensors; key and index of the cut for `Unstructured`, nothing
-            for `NM`, the mask of the blocks for `Block`.
+        finite: boolean tensor (weights,), whether all entries of each weight are.
+        cuts: the `Cuts` of all that was ranked, or `None` if nothing was.
+        place: {number of a weight: its place among the cuts}.
+        blocks: {number of a weight: the mask of its blocks}.
     """
 
-    finite: object
-    parts: tuple
+    finite: Any
+    cuts: Cuts | None
+    place: dict
+    blocks: dict
+
+    def columns(self, numbers):
+        """Returns what `mask` is to be given for some weights of one kind of pattern.
+
+        Returns:
+            Tuple of columns with an entry for each weight, tensors or lists: key and
+            index of the cuts for `Unstructured`, nothing for `NM`, the masks of the
+            blocks for `Block`.
+        """
+        if self.cuts is None or numbers[0] not in self.place:
+            return ()
+        if numbers[0] in self.blocks:
+            return ([self.blocks[number] for number in numbers],)
+        places = [self.place[number] for number in numbers]
+        return rows(self.cuts.key, places), rows(self.cuts.index, places)
 
 
 def choose(weights, weight_patterns, zeros, shared):
@@ -46,13 +64,15 @@ def choose(weights, weight_patterns, zeros, shared):
         List of boolean tensors, and a boolean tensor (weights,).
     """
     decisions = decide(weights, weight_patterns, zeros, shared)
-    finite = ops.stack([decision.finite for decision in decisions])
-    together = zip(weights, weight_patterns, decisions, strict=True)
-    return [mask(*one) for one in together], finite
+    found = []
+    for number, one in enumerate(zip(weights, weight_patterns, strict=True)):
+        columns = decisions.columns([number])
+        found.append(mask(*one, *(column[0] for column in columns)))
+    return found, decisions.finite
 
 
 def decide(weights, weight_patterns, zeros, shared):
-    """Returns a `Decision` for each weight; arguments as of `choose`."""
+    """Returns the `Decisions`; arguments as of `choose`."""
     scores, groups = {}, []  # scores by number of the weight; groups of these numbers
     together = [number for number, is_shared in enumerate(shared) if is_shared]
     dtypes = {keras.backend.standardize_dtype(weights[i].dtype) for i in together}
@@ -71,49 +91,60 @@ def decide(weights, weight_patterns, zeros, shared):
             groups.append([number])
     if together:
         groups.append(together)
-    cuts = _find_cuts(scores, zeros, groups)
-
-    results = []
-    for number, (weight, pattern) in enumerate(
-        zip(weights, weight_patterns, strict=True)
-    ):
-        if isinstance(pattern, patterns.NM):
-            results.append(Decision(ops.all(ops.isfinite(weight)), ()))
-            continue
-        key, index, finite = cuts[number]
-        if isinstance(pattern, patterns.Block):
-            # Laid over the very scores that were ranked: computed again, they might
-            # round differently.
-            results.append(Decision(finite, (stays(scores[number], key, index),)))
-        else:
-            results.append(Decision(finite, (key, index)))
-    return results
+    place = {number: i for i, number in enumerate(scores)}
+    cuts = _find_cuts(scores, zeros, groups, place)
+    # Laid over the very scores that were ranked: computed again, they might round
+    # differently.
+    blocks = {
+        number: stays(
+            scores[number], cuts.key[place[number]], cuts.index[place[number]]
+        )
+        for number in scores
+        if isinstance(weight_patterns[number], patterns.Block)
+    }
+    return Decisions(_finite(weights, cuts, place), cuts, place, blocks)
 
 
-def _find_cuts(scores, zeros, groups):
+def _find_cuts(scores, zeros, groups, place):
     """`backend.find_cuts` for dicts by number; the first of a group has its zeros."""
     if not groups:
-        return {}
-    place = {number: i for i, number in enumerate(scores)}
+        return None
     firsts = np.array([group[0] for group in groups])
     zeros = ops.take(ops.convert_to_tensor(zeros, "int32"), firsts)
     groups = [[place[number] for number in group] for group in groups]
-    cuts = backend.find_cuts(list(scores.values()), zeros, groups)
-    return dict(zip(scores, cuts, strict=True))
+    return backend.find_cuts(list(scores.values()), zeros, groups)
 
 
-def mask(weight, pattern, decision):
-    """Returns the mask that was decided for a weight: elementwise, for XLA to fuse."""
+def _finite(weights, cuts, place):
+    """Returns which weights are finite: of those that were ranked the cuts tell."""
+    others = [i for i in range(len(weights)) if i not in place]
+    found = [] if cuts is None else [cuts.finite]
+    if others:
+        found.append(ops.stack([ops.all(ops.isfinite(weights[i])) for i in others]))
+    whole = found[0] if len(found) == 1 else ops.concatenate(found)
+    return rows(whole, np.argsort([*place, *others]))
+
+
+def mask(weight, pattern, *decided):
+    """Returns the mask that was decided for a weight: elementwise, for XLA to fuse.
+
+    Args:
+        weight: floating tensor.
+        pattern: its pattern.
+        *decided: its entries of the `Decisions.columns`.
+    """
     if isinstance(pattern, patterns.NM):
         return _largest_of_each(weight, pattern.n, pattern.m)
     if isinstance(pattern, patterns.Block):
-        return _spread_blocks(decision.parts[0], pattern.shape, weight.shape)
-    return stays(weight, *decision.parts)
+        (blocks,) = decided
+        return _spread_blocks(blocks, pattern.shape, weight.shape)
+    return stays(weight, *decided)
 
 
 def stays(scores, key, index):
-    """Returns which entries stay, given the key and index of a `tables.Cut`."""
+    """Returns which entries stay, given a key and an index of `tables.Cuts`."""
     keys = backend.bits(scores)
+    key = ops.cast(key, keys.dtype)
     places = ops.arange(math.prod(scores.shape), dtype="int32")
     places = ops.reshape(places, scores.shape)
     return (keys > key) | ((keys == key) & (places < index))
@@ -183,10 +214,10 @@ def best(ranks, among, numbers, *, together=False):
     zeros = ops.convert_to_tensor(totals, "int32") - ops.cast(numbers, "int32")
     cuts = backend.find_cuts(ranks, zeros, groups)
     picked = [
-        _picked(one, some, cut.key, cut.index)
-        for one, some, cut in zip(ranks, among, cuts, strict=True)
+        _picked(one, some, cuts.key[number], cuts.index[number])
+        for number, (one, some) in enumerate(zip(ranks, among, strict=True))
     ]
-    return picked, ops.stack([ops.convert_to_tensor(cut.finite) for cut in cuts])
+    return picked, cuts.finite
 
 
 def rank(score, among):

@@ -68,16 +68,19 @@ class Updates:
         zeros = np.array([number or 0 for number in targets.zeros(sparsity)], "int32")
         values = [weight.variable.value for weight in self._weights]
         scores = values if seed is None else self._draw_all(values, seed)
-        decisions = decide(scores, ops.convert_to_tensor(zeros))
-        for weight, decision in zip(self._weights, decisions, strict=True):
-            if not bool(decision.finite):
-                refuse(weight)
-        if seed is not None:
-            kinds = zip(scores, targets.patterns, decisions, strict=True)
-            self.lay(self._weights, [choice.mask(*one) for one in kinds])
-            return
-        for numbers, run in apply:
-            run([(decisions[number],) for number in numbers])
+        finite, decided = decide(scores, ops.convert_to_tensor(zeros))
+        finite = ops.convert_to_numpy(finite)
+        if not finite.all():
+            refuse(self._weights[int(finite.argmin())])
+        for (numbers, run), columns in zip(apply, decided, strict=True):
+            if seed is None:
+                run(*columns)
+                continue
+            new = [
+                choice.mask(scores[number], targets.patterns[number], *one)
+                for number, *one in zip(numbers, *columns, strict=True)
+            ]
+            self.lay([self._weights[number] for number in numbers], new)
 
     def _draw_all(self, values, seed):
         """Returns random scores, in place of weights that are known to be finite."""
@@ -100,14 +103,17 @@ class Updates:
             self._compiled[numbers] = self._compile_all(given, numbers)
         masks = dict(zip(numbers, new, strict=True))
         for alike, run in self._compiled[numbers]:
-            run([(masks[number],) for number in alike])
+            run([masks[number] for number in alike])
 
     def _compile(self, weight_patterns, shared):
-        def decide(weights, zeros):
-            return choice.decide(weights, weight_patterns, zeros, shared)
+        apply = self._compile_all(weight_patterns, range(len(self._weights)))
 
-        numbers = range(len(self._weights))
-        return backend.compiled(decide), self._compile_all(weight_patterns, numbers)
+        def decide(weights, zeros):
+            decisions = choice.decide(weights, weight_patterns, zeros, shared)
+            decided = [decisions.columns(numbers) for numbers, _ in apply]
+            return decisions.finite, decided
+
+        return backend.compiled(decide), apply
 
     def _compile_all(self, weight_patterns, numbers):
         # Weights that are updated alike share one compiled function.
@@ -127,12 +133,12 @@ class Updates:
         ]
 
     def _compile_apply(self, numbers, pattern, fresh, extras):
-        def apply(values, decision):
+        def apply(values, *decided):
             weight, old, *slots = values
-            if pattern is None:  # decided already
-                new = decision
+            if pattern is None:  # a mask
+                (new,) = decided
             else:
-                new = choice.mask(weight, pattern, decision)
+                new = choice.mask(weight, pattern, *decided)
             # A weight that lived before and lives now keeps its slots; one that goes
             # or comes back gets those of a new weight that is 0.
             results = [

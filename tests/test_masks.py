@@ -391,8 +391,8 @@ def test_infinite_scores_can_be_ranked():
     scores[::3] = np.inf
     scores = np.abs(scores)
     for zeros in (5, LARGE // 2, LARGE - 10):  # the last cuts among the infinite
-        (cut,) = backend.find_cuts([ops.convert_to_tensor(scores)], [zeros], [[0]])
-        found = choice.stays(ops.convert_to_tensor(scores), cut.key, cut.index)
+        cuts = backend.find_cuts([ops.convert_to_tensor(scores)], [zeros], [[0]])
+        found = choice.stays(ops.convert_to_tensor(scores), cuts.key[0], cuts.index[0])
         np.testing.assert_array_equal(as_array(found), smallest_go([scores], zeros)[0])
 
 
@@ -417,7 +417,8 @@ def test_compiled_update_each_writes_what_it_returns():
 
     run = backend.compiled_update_each(function, units)
     for turn in range(3):
-        run([(2.0 + turn, {"add": ops.convert_to_tensor(1.0)}) for _ in units])
+        factors = ops.convert_to_tensor([2.0 + turn] * len(units))  # a tensor's rows
+        run(factors, [{"add": ops.convert_to_tensor(1.0)} for _ in units])
         alive = turn % 2 == 1
         assert all(bool(ops.all(mask.value == alive)) for _, mask in units)
     expected = [((number * 2 + 1) * 3 + 1) * 4 + 1 for number in range(3)]
@@ -433,18 +434,17 @@ def test_decisions_go_through_the_compiled_parts():
     look = backend.compiled(
         lambda tensors, zeros: choice.decide(
             tensors, [patterns.Unstructured()], zeros, [False]
-        )
+        ).columns([0])
     )
 
-    def apply(values, decision):
-        new = choice.mask(values[0], patterns.Unstructured(), decision)
+    def apply(values, *decided):
+        new = choice.mask(values[0], patterns.Unstructured(), *decided)
         return [ops.where(new, values[0], 0.0)]
 
     run = backend.compiled_update_each(apply, [[weight]])
     before = ops.convert_to_numpy(weight.value)
     for zeros in (10, size // 2):
-        decisions = look([weight.value], ops.convert_to_tensor([zeros], "int32"))
-        run([(decision,) for decision in decisions])
+        run(*look([weight.value], ops.convert_to_tensor([zeros], "int32")))
         now = ops.convert_to_numpy(weight.value)
         np.testing.assert_array_equal(
             now, np.where(smallest_go([before], zeros)[0], before, 0)

@@ -13,13 +13,13 @@ compiled(function)
     `function`, pure, of nested structures of tensors and numbers, compiled where that
     helps; what in it needs XLA compiles itself.
 compiled_update_each(function, units)
-    Returns `run(args)`, which gives variables their new values. `function(values,
+    Returns `run(*columns)`, which gives variables their new values. `function(values,
     *args) -> new values` is pure; `values` are those of one unit's variables. `units`
-    is a list of lists of Keras variables, no variable twice. `run` takes a list with
-    one tuple of arguments per unit. Units whose shapes and dtypes agree share a
-    program.
+    is a list of lists of Keras variables, no variable twice. A column has an argument
+    for each unit: it is a list, or a tensor of which they are the rows, which is much
+    faster to hand over. Units whose shapes and dtypes agree share a program.
 find_cuts(scores, zeros, groups)
-    Where the smallest |entries| of each tensor of `scores` end: a list of `tables.Cut`.
+    Where the smallest |entries| of each tensor of `scores` end, as `tables.Cuts`.
     `zeros` (groups,) says how many entries each group loses; `groups` is a list of
     lists of indices into `scores`, ranked together and, on a tie, in this order; each
     index once.

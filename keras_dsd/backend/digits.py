@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd.backend.tables import KEYS, ROW, Cut
+from keras_dsd.backend.tables import KEYS, ROW, Cuts
 
 _BITS = 11  # of a digit
 _BASE = 1 << _BITS
@@ -56,7 +56,7 @@ def cut(entries, layout, zeros, bits):
     key = ops.where(zeros > 0, key, -1)
     odd = ops.sum(ops.cast(keys >= infinity, keys.dtype), axis=1)
     odd = _sum_by(odd, _constant(layout.tensor_of_row, keys), len(layout.sizes))
-    return Cut(
+    return Cuts(
         ops.take(key, np.array(layout.groups)),
         ops.take(position, np.array(layout.groups)) - _constant(layout.starts, keys),
         odd <= _constant(layout.filling, keys),

@@ -93,9 +93,11 @@ def compiled_update_each(function, units):
     """
     one_unit = jax.jit(function, donate_argnums=0)
 
-    def run(args):
-        for variables, unit_args in zip(units, args, strict=True):
-            values = one_unit([variable.value for variable in variables], *unit_args)
+    def run(*columns):
+        # Of an array on the device, taking each row would be a program call.
+        near = [c if isinstance(c, list) else jax.device_get(c) for c in columns]
+        for variables, *args in zip(units, *near, strict=True):
+            values = one_unit([variable.value for variable in variables], *args)
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
@@ -137,11 +139,10 @@ def find_cuts(scores, zeros, groups):
     scores, zeros = list(map(jnp.asarray, scores)), jnp.asarray(zeros, "int32")
 
     def cut_table(arrays, lost, layout):
-        found = _cut(arrays, lost, layout)
-        parts = found if is_traced(lost) else jax.device_get(found)
-        return [tables.Cut(*(part[i] for part in parts)) for i in range(len(arrays))]
+        return _cut(arrays, lost, layout)
 
-    return tables.cut_all(scores, zeros, groups, cut_table)
+    found = tables.cut_all(scores, zeros, groups, cut_table)
+    return found if is_traced(zeros) else jax.device_get(found)
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cut
+from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts
 
 _GATHERED = 16  # rows are gathered when at most one in so many holds a member
 _BITS = 8  # of one packed count: a row has at most 64
@@ -33,7 +33,7 @@ def cut(entries, layout, zeros, bits):
         bits: function from floats to the integers that are their keys.
 
     Returns:
-        A `Cut` of three tensors (tensors,).
+        The `Cuts` of the tensors.
     """
     groups = np.array(layout.groups, "int32")
     rows = _Rows(entries, layout.group_of_row, layout.totals, bits)
@@ -52,7 +52,7 @@ def cut(entries, layout, zeros, bits):
 
     key = ops.where(zeros > 0, bracket[0], -1)
     odd = _totals(odd, layout.tensor_of_row, len(layout.sizes))
-    return Cut(
+    return Cuts(
         ops.take(key, groups),
         ops.take(position, groups) - layout.starts,
         odd <= layout.filling,

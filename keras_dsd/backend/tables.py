@@ -32,8 +32,8 @@ _SAMPLE = 1 << 14  # ... of one group ...
 _SPARED = 1 << 6  # ... and one in so many
 
 
-class Cut(NamedTuple):
-    """Where the smallest |entries| of a tensor end, as tensors of rank 0.
+class Cuts(NamedTuple):
+    """Where the smallest |entries| of each of some tensors end: tensors (tensors,).
 
     An entry stays if its key is above `key`, or equal to it at a flat index below
     `index`: of equal entries the later go first. `finite` tells whether all entries
@@ -130,7 +130,7 @@ def table(tensors):
 
 
 def cut_all(scores, zeros, groups, cut_table):
-    """Returns the `Cut` of each tensor, from as few tables as is sensible.
+    """Returns the `Cuts` of all tensors, from as few tables as is sensible.
 
     Small groups share a table, which copies them; a large one has its own, which for a
     single tensor needs no copy.
@@ -140,19 +140,27 @@ def cut_all(scores, zeros, groups, cut_table):
         zeros: integer tensor (groups,): how many entries each group loses.
         groups: list of lists of indices into `scores`, each index once.
         cut_table: function of a list of tensors, of the `zeros` of their groups and of
-            their `Layout`, which returns the list of their `Cut`.
+            their `Layout`, which returns their `Cuts`.
     """
     sizes = [math.prod(score.shape) for score in scores]
-    cuts = [None] * len(scores)
+    found, tensors = [], []
     for numbers in _tables(scores, sizes, groups):
         order = [i for number in numbers for i in groups[number]]
         local = [n for n, number in enumerate(numbers) for _ in groups[number]]
         layout = _layout(tuple(sizes[i] for i in order), tuple(local))
         lost = ops.take(zeros, np.array(numbers))
-        found = cut_table([scores[i] for i in order], lost, layout)
-        for i, cut in zip(order, found, strict=True):
-            cuts[i] = cut
-    return cuts
+        found.append(cut_table([scores[i] for i in order], lost, layout))
+        tensors += order
+    if len(found) > 1:
+        found = [Cuts(*map(ops.concatenate, zip(*found, strict=True)))]
+    return Cuts(*(rows(part, np.argsort(tensors)) for part in found[0]))
+
+
+def rows(values, numbers):
+    """Returns some rows of a tensor, or itself if they are all of them in order."""
+    if np.array_equal(numbers, np.arange(values.shape[0])):
+        return values
+    return ops.take(values, np.array(numbers), axis=0)
 
 
 # Kept, because `tf.function` knows a layout again only while it lives.

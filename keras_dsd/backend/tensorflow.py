@@ -90,13 +90,14 @@ def compiled_update_each(function, units):
             variable.assign(value)
 
     @tf.function(autograph=False)
-    def run_all(args):
-        for variables, unit_args in zip(units, args, strict=True):
+    def run_all(columns):
+        lists = [c if isinstance(c, list) else tf.unstack(c) for c in columns]
+        for variables, *args in zip(units, *lists, strict=True):
             for copies in zip(*map(_copies, variables), strict=True):
                 with tf.device(copies[0].device):
-                    one_unit(copies, unit_args)
+                    one_unit(copies, args)
 
-    return lambda args: run_all(_as_tensors(args))
+    return lambda *columns: run_all(_as_tensors(columns))
 
 
 def _copies(variable):
@@ -141,8 +142,7 @@ def find_cuts(scores, zeros, groups):
 
     def cut_table(tensors, lost, layout):
         search = _cut_small if layout.is_small else _cut
-        found = search(tables.table(tensors), lost, layout)
-        return list(map(tables.Cut, *map(tf.unstack, found)))
+        return search(tables.table(tensors), lost, layout)
 
     return tables.cut_all(scores, zeros, groups, cut_table)
 
@@ -155,7 +155,7 @@ def _cut_small(table, lost, layout):
 
     key, index, finite = digits.cut(table, layout, lost, wide)
     narrow = tf.int64 if table.dtype == tf.float64 else tf.int32
-    return tables.Cut(tf.cast(key, narrow), tf.cast(index, tf.int32), finite)
+    return tables.Cuts(tf.cast(key, narrow), tf.cast(index, tf.int32), finite)
 
 
 @functools.partial(tf.function, autograph=False, jit_compile=True)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import torch
 
-from keras_dsd.backend.tables import KEYS, Cut
+from keras_dsd.backend.tables import KEYS, Cuts
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
 _SAMPLE = 1 << 14  # sampled entries of a large tensor
@@ -70,9 +70,9 @@ def compiled_update_each(function, units):
     """See `backend`: op by op, without gradients."""
 
     @torch.no_grad()
-    def run(args):
-        for variables, unit_args in zip(units, args, strict=True):
-            values = function([variable.value for variable in variables], *unit_args)
+    def run(*columns):
+        for variables, *args in zip(units, *columns, strict=True):
+            values = function([variable.value for variable in variables], *args)
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
@@ -120,9 +120,9 @@ def find_cuts(scores, zeros, groups):
         start = 0
         for i, piece in zip(group, pieces, strict=True):
             infinity, _ = KEYS[keras.backend.standardize_dtype(scores[i].dtype)]
-            cuts[i] = Cut(key, index - start, piece.max() < infinity)
+            cuts[i] = key.long(), (index - start).long(), piece.max() < infinity
             start += piece.numel()
-    return cuts
+    return Cuts(*map(torch.stack, zip(*cuts, strict=True)))
 
 
 def _cut(keys, lost):

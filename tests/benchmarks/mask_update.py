@@ -67,7 +67,7 @@ class Pruned:
         self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
         kinds, alone = self._targets.patterns, [False] * len(weights)
         self._select = backend.compiled(
-            lambda values, zeros: choice.decide(values, kinds, zeros, alone)
+            lambda values, zeros: choice.decide(values, kinds, zeros, alone).cuts
         )
         middle = sum(value.size for value in self.values) // 2
         self._pass = _reading(self.variables, lambda flat: ops.max(flat))
@@ -86,8 +86,7 @@ class Pruned:
         _wait([self._pass()])
 
     def select(self):
-        decisions = self._select([v.value for v in self.variables], self._zeros)
-        _wait([decision.finite for decision in decisions])
+        _wait(self._select([v.value for v in self.variables], self._zeros))
 
     def update(self):
         self._updates.prune(self._targets, SPARSITY)
