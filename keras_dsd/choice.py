@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_dsd import backend, patterns
-from keras_dsd.backend.tables import KEYS, Cuts, rows
+from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts, rows
 
 
 class Decisions(NamedTuple):
@@ -242,7 +242,7 @@ def signed_rank(score, among, number):
     positive = among & (score > 0)
     # The key of infinity; one less is the largest finite number's.
     top, _ = KEYS[keras.backend.standardize_dtype(score.dtype)]
-    enough = ops.sum(ops.cast(positive, "int32")) >= number
+    enough = _number_of(positive) >= number
     others = ops.where(enough, 1, ops.maximum(top - 2 - keys, 1))
     keys = ops.where(positive, ops.where(enough, keys + 1, top - 1), others)
     ranked = backend.from_bits(keys, score.dtype)
@@ -263,7 +263,17 @@ def _zero_outside(ranked, score, among):
 @backend.fused
 def count(mask):
     """Returns how many entries of a mask are True, as an int32 tensor."""
-    return ops.sum(ops.cast(mask, "int32"))
+    return _number_of(mask)
+
+
+def _number_of(flags):
+    """How many are True. Row by row first: XLA would sum them all on one core."""
+    flags = ops.reshape(flags, (-1,))
+    flags = ops.pad(ops.cast(flags, "int32"), (0, -flags.shape[0] % ROW))
+    rows = ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1)
+    rows = ops.sum(rows, axis=1)
+    segment = ops.zeros(rows.shape, "int32")
+    return ops.segment_sum(rows, segment, 1)[0]
 
 
 @backend.fused

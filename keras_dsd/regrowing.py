@@ -126,16 +126,23 @@ class Regrowing:
         rank, mean = backend.fused(choice.rank), backend.fused(_mean_momentum)
         drop, grow = backend.fused(self._drop_rank), backend.fused(self._grow_rank)
 
-        def look(masks, momenta):
+        # These read the variables; what is to be read instead of masks is given.
+
+        def look(masks):
+            masks = masks or self._masks()
             sizes = [choice.count(mask) for mask in masks]
+            momenta = [[slot.value for slot in slots] for slots in self._momenta]
             means = [mean(*pair) for pair in zip(masks, momenta, strict=True)]
             return ops.stack(sizes), ops.stack(means)
 
-        def prune(values, masks, number):
+        def prune(number):
+            values, masks = [w.variable.value for w in weights], self._masks()
             ranks = [rank(*pair) for pair in zip(values, masks, strict=True)]
             return choice.best(ranks, masks, number, together=True)
 
-        def exchange(looked_at, alive, numbers):
+        def exchange(alive, numbers, scale, random):
+            alive = alive or self._masks()
+            looked_at = self._looked_at(scale, random)
             ranks = [drop(*pair) for pair in zip(looked_at, alive, strict=True)]
             stay, sound = choice.best(ranks, alive, numbers[0])
             free = [ops.logical_not(mask) for mask in stay]
@@ -185,9 +192,8 @@ class Regrowing:
         Raises:
             ValueError: a weight or a score is not finite.
         """
-        alive = [weight.mask.value for weight in self.weights]
-        values = [weight.variable.value for weight in self.weights]
-        active, momentum = self._look(alive, self._momenta_now())
+        alive: list = []  # the masks that there are
+        active, momentum = self._look(alive)
         active = ops.convert_to_numpy(active).astype(int)
         size = np.array([weight.size for weight in self.weights])
         pruned = 0
@@ -195,9 +201,9 @@ class Regrowing:
             left = int(size.sum()) - counts.zeros(int(size.sum()), sparsity)
             pruned = int(active.sum()) - left
             if pruned > 0:
-                alive, finite = self._prune(values, alive, _numbers([left]))
+                alive, finite = self._prune(_numbers([left]))
                 self._check(finite)
-                active, _ = self._look(alive, self._momenta_now())
+                active, _ = self._look(alive)
                 active = ops.convert_to_numpy(active).astype(int)
         wanted = targets.active(sparsity)
         wanted = [wanted[number] for number in self._numbers]
@@ -210,31 +216,29 @@ class Regrowing:
         stay, come = self.method.budget(numbers, decayed, is_last)
         if not (decayed or pruned > 0 or (stay != active).any()):
             return None
-        looked_at = self._looked_at(seed)
-        new, finite = self._exchange(looked_at, alive, _numbers([stay, come]))
+        scale, random = ops.convert_to_tensor(1.0), []
+        if "gradient" in self.method.needs:
+            # That of the last batch, unless it has just been changed: a factor for all.
+            scale = self._optimizer.scale_loss(scale)
+        if "random" in self.method.needs:
+            random = [draws.uniform(weight, seed) for weight in self.weights]
+        numbers = _numbers([stay, come])
+        new, finite = self._exchange(alive, numbers, scale, random)
         self._check(finite)
         return new
 
-    def _looked_at(self, seed):
+    def _looked_at(self, scale, random):
         """Returns (value, loss scale, gradient, random numbers) of each weight."""
-        needs = self.method.needs
-        scale = ops.convert_to_tensor(1.0)
-        if "gradient" in needs:
-            # That of the last batch, unless it has just been changed: a factor for all.
-            scale = self._optimizer.scale_loss(scale)
-        nothing = ops.zeros(())
-        return [
-            (
-                weight.variable.value,
-                scale,
-                weight.gradient.value if "gradient" in needs else nothing,
-                draws.uniform(weight, seed) if "random" in needs else nothing,
-            )
-            for weight in self.weights
-        ]
+        values = [weight.variable.value for weight in self.weights]
+        nothing = [ops.zeros(())] * len(values)
+        gradients = nothing
+        if "gradient" in self.method.needs:
+            gradients = [weight.gradient.value for weight in self.weights]
+        scales = [scale] * len(values)
+        return list(zip(values, scales, gradients, random or nothing, strict=True))
 
-    def _momenta_now(self):
-        return [[slot.value for slot in slots] for slots in self._momenta]
+    def _masks(self):
+        return [weight.mask.value for weight in self.weights]
 
     def _check(self, finite):
         flags = ops.convert_to_numpy(finite)

@@ -66,8 +66,7 @@ class Updates:
             self._compiled[kind] = self._compile(*kind)
         decide, apply = self._compiled[kind]
         zeros = np.array([number or 0 for number in targets.zeros(sparsity)], "int32")
-        values = [weight.variable.value for weight in self._weights]
-        scores = values if seed is None else self._draw_all(values, seed)
+        scores = [] if seed is None else self._draw_all(seed)
         finite, decided = decide(scores, ops.convert_to_tensor(zeros))
         finite = ops.convert_to_numpy(finite)
         if not finite.all():
@@ -82,10 +81,10 @@ class Updates:
             ]
             self.lay([self._weights[number] for number in numbers], new)
 
-    def _draw_all(self, values, seed):
+    def _draw_all(self, seed):
         """Returns random scores, in place of weights that are known to be finite."""
-        for weight, value in zip(self._weights, values, strict=True):
-            if not bool(ops.all(ops.isfinite(value))):
+        for weight in self._weights:
+            if not bool(ops.all(ops.isfinite(weight.variable.value))):
                 refuse(weight)
         return [draws.uniform(weight, seed) for weight in self._weights]
 
@@ -108,8 +107,10 @@ class Updates:
     def _compile(self, weight_patterns, shared):
         apply = self._compile_all(weight_patterns, range(len(self._weights)))
 
-        def decide(weights, zeros):
-            decisions = choice.decide(weights, weight_patterns, zeros, shared)
+        def decide(scores, zeros):
+            if not scores:
+                scores = [weight.variable.value for weight in self._weights]
+            decisions = choice.decide(scores, weight_patterns, zeros, shared)
             decided = [decisions.columns(numbers) for numbers, _ in apply]
             return decisions.finite, decided
 

@@ -10,8 +10,9 @@ from_bits(keys, dtype)
 fused(function)
     `function`, of tensors only, as one program where the backend can.
 compiled(function)
-    `function`, pure, of nested structures of tensors and numbers, compiled where that
-    helps; what in it needs XLA compiles itself.
+    `function`, of nested structures of tensors and numbers, compiled where that helps;
+    what in it needs XLA compiles itself. It may read variables, and changes nothing.
+    Hundreds of variables that it reads cost less than hundreds of arguments.
 compiled_update_each(function, units)
     Returns `run(*columns)`, which gives variables their new values. `function(values,
     *args) -> new values` is pure; `values` are those of one unit's variables. `units`

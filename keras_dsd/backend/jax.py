@@ -137,23 +137,57 @@ def find_cuts(scores, zeros, groups):
     one number each are slow to hand around.
     """
     scores, zeros = list(map(jnp.asarray, scores)), jnp.asarray(zeros, "int32")
+    found = tables.cut_all(scores, zeros, groups, _cut)
+    is_known = not any(map(is_traced, found))
+    return jax.device_get(found) if is_known else found
 
-    def cut_table(arrays, lost, layout):
-        return _cut(arrays, lost, layout)
 
-    found = tables.cut_all(scores, zeros, groups, cut_table)
-    return found if is_traced(zeros) else jax.device_get(found)
+def _cut(arrays, lost, layout):
+    if len(arrays) == 1 and not layout.filling.any():
+        table = arrays[0]  # as it is: a program would copy it
+    else:
+        table = _table(arrays, lost)
+    if layout.is_small:
+        return _cut_small(table, lost, layout)
+    bracket, is_due, odd = _begin(table, lost, layout)
+    if is_traced(is_due):
+        bracket, _ = jax.lax.while_loop(
+            lambda state: state[1],
+            lambda state: _narrow(table, lost, state[0], layout),
+            (bracket, is_due),
+        )
+    else:
+        while is_due:
+            bracket, is_due = _narrow(table, lost, bracket, layout)
+    return _end(table, lost, bracket, odd, layout)
+
+
+@jax.jit
+def _table(arrays, lost):
+    table = tables.table(arrays)
+    # Within a program, a branch that is never taken makes XLA write the table out; else
+    # it would look up each entry among all arrays, and need a minute to compile that.
+    return jax.lax.cond(lost[0] < 0, jnp.negative, lambda table: table, table)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _cut(arrays, lost, layout):
-    table = tables.table(arrays)
-    if len(arrays) > 1:
-        # A branch that is never taken makes XLA write the table out; else it would
-        # look up each entry among all arrays, and need a minute to compile that.
-        table = jax.lax.cond(lost[0] < 0, jnp.negative, lambda table: table, table)
-    search = digits.cut if layout.is_small else ranking.cut
-    return search(table, layout, lost, bits)
+def _cut_small(table, lost, layout):
+    return digits.cut(table, layout, lost, bits)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _begin(table, lost, layout):
+    return ranking.Search(table, layout, bits).begin(lost)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _narrow(table, lost, bracket, layout):
+    return ranking.Search(table, layout, bits).narrow(lost, bracket)
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _end(table, lost, bracket, odd, layout):
+    return ranking.Search(table, layout, bits).end(lost, bracket, odd)
 
 
 def compiled(function):

@@ -18,45 +18,101 @@ from keras import ops
 
 from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts
 
-_GATHERED = 16  # rows are gathered when at most one in so many holds a member
+_PASSES = 3  # in one program, if they are due: a program of its own costs more
+_ROUGH = 1024  # a sample is searched to within a 1024th
 _BITS = 8  # of one packed count: a row has at most 64
 _COUNT = (1 << _BITS) - 1
 
 
-def cut(entries, layout, zeros, bits):
-    """Returns where to cut each tensor so that each group loses its smallest entries.
+class Search:
+    """Where to cut each tensor so that each group loses its smallest entries.
+
+    In three parts, to be compiled one by one: a loop around passes over a large table
+    in one program, and XLA would copy the table.
+
+        bracket, is_due, odd = search.begin(zeros)
+        while is_due:
+            bracket, is_due = search.narrow(zeros, bracket)
+        cuts = search.end(zeros, bracket, odd)
 
     Args:
-        entries: floating tensor (rows, SIDE, SIDE), from `tables.table`.
+        entries: floating tensor, from `tables.table`.
         layout: its `tables.Layout`.
-        zeros: integer tensor (groups,), how many entries each group loses.
         bits: function from floats to the integers that are their keys.
 
-    Returns:
-        The `Cuts` of the tensors.
+    `zeros` is an integer tensor (groups,): how many entries each group loses.
     """
-    groups = np.array(layout.groups, "int32")
-    rows = _Rows(entries, layout.group_of_row, layout.totals, bits)
-    zeros = ops.cast(zeros, "int32")
-    wanted = ops.maximum(zeros, 1)  # a group that loses none is put right at the end
 
-    bracket, odd = _first_bracket(rows, layout, wanted)
-    # One pass more is enough for most weights, and costs less than a loop: for a loop
-    # XLA copies all entries.
-    bracket = _one_pass(rows, wanted, bracket)
-    enough = max(len(layout.group_of_row) // _GATHERED, 2 * rows.groups)
-    bracket = _narrow(rows, wanted, bracket, enough)
-    few, wanted, bracket, ids = _gather(rows, wanted, bracket, enough)
-    bracket = _narrow(few, wanted, bracket, 0)
-    position = _position(few, wanted, bracket, ids)
+    def __init__(self, entries, layout, bits):
+        self._layout = layout
+        rows = ops.reshape(entries, (-1, SIDE, SIDE))
+        self._rows = _Rows(rows, layout.group_of_row, layout.totals, bits)
+        self._room = _room(len(layout.group_of_row), self._rows.groups)
 
-    key = ops.where(zeros > 0, bracket[0], -1)
-    odd = _totals(odd, layout.tensor_of_row, len(layout.sizes))
-    return Cuts(
-        ops.take(key, groups),
-        ops.take(position, groups) - layout.starts,
-        odd <= layout.filling,
-    )
+    def begin(self, zeros):
+        """Returns a bracket, whether it is to be narrowed, and what is not finite."""
+        rows, wanted = self._rows, _wanted(zeros)
+        first, second = _from_sample(rows, self._layout, wanted)
+        below, upto, odd = rows.count(first, second)
+        lo, hi, less, most, none, full, *_, misses = _everything(rows, wanted)
+        bracket = lo, hi, less, most, none, full, first, second, misses
+        bracket = _settle(rows, wanted, bracket, below, upto)
+        for _ in range(_PASSES):
+            bracket = ops.cond(
+                self._is_due(bracket),
+                lambda bracket=bracket: _one_pass(rows, wanted, bracket),
+                lambda bracket=bracket: bracket,
+            )
+        layout = self._layout
+        odd = _totals(odd, layout.tensor_of_row, len(layout.sizes))
+        return bracket, self._is_due(bracket), odd
+
+    def narrow(self, zeros, bracket):
+        """Returns the bracket after one more pass, and whether it is to go on."""
+        rows, wanted = self._rows, _wanted(zeros)
+        bracket = ops.cond(
+            ops.any(ops.abs(bracket[-1]) > 1),
+            lambda: _tighten(rows, wanted, bracket),
+            lambda: bracket,
+        )
+        bracket = _one_pass(rows, wanted, bracket)
+        return bracket, self._is_due(bracket)
+
+    def end(self, zeros, bracket, odd):
+        """Returns the `Cuts` of the tensors."""
+        rows, wanted = self._rows, _wanted(zeros)
+        few, wanted, bracket, ids = _gather(rows, wanted, bracket, self._room)
+        bracket = _loop(few, wanted, bracket, _is_open)
+        position = _position(few, wanted, bracket, ids)
+
+        # A group that loses none is put right.
+        key = ops.where(ops.cast(zeros, "int32") > 0, bracket[0], -1)
+        groups = np.array(self._layout.groups, "int32")
+        return Cuts(
+            ops.take(key, groups),
+            ops.take(position, groups) - self._layout.starts,
+            odd <= self._layout.filling,
+        )
+
+    def _is_due(self, bracket):
+        """Returns whether too many rows hold members to gather them."""
+        lo, hi, _, _, below, upto, *_ = bracket
+        holding = self._rows.spread(hi - lo > 1) & (upto > below)
+        holding = ops.sum(ops.cast(holding, "int32")) + self._rows.groups
+        return _is_open(lo, hi) & (holding > self._room)
+
+
+def _wanted(zeros):
+    return ops.maximum(ops.cast(zeros, "int32"), 1)
+
+
+def _room(rows, groups):
+    """Returns how many rows at most are gathered.
+
+    The fewer the better: to gather one costs as much as passing over twenty. But a pass
+    leaves each group some dozens that hold a member.
+    """
+    return max(rows // 32, min(48 * groups, rows // 8), 2 * groups)
 
 
 class _Rows:
@@ -80,6 +136,14 @@ class _Rows:
     def totals(self, counts):
         """From one count per row to the sum per group."""
         return _totals(counts, self.group, self.groups)
+
+    def largest_of(self, values):
+        """From one value per entry to the largest per group.
+
+        Of one group too by segments: XLA reduces to one number on one core only.
+        """
+        values = ops.max(ops.max(values, axis=1), axis=1)
+        return ops.segment_max(values, ops.convert_to_tensor(self.group), self.groups)
 
     def keys(self):
         # Computed at every use: XLA does it on the way, and would write a copy here.
@@ -110,15 +174,6 @@ def _totals(counts, segment, segments):
 #   misses           per group: how often in a row the wanted key was not between them
 
 
-def _first_bracket(rows, layout, wanted):
-    """One pass over all entries, with a bracket from a sample."""
-    first, second = _from_sample(rows, layout, wanted)
-    below, upto, odd = rows.count(first, second)
-    lo, hi, less, most, none, full, *_, misses = _everything(rows, wanted)
-    bracket = lo, hi, less, most, none, full, first, second, misses
-    return _settle(rows, wanted, bracket, below, upto), odd
-
-
 def _everything(rows, wanted):
     """The bracket of all keys that there are."""
     lo = ops.zeros((rows.groups,), rows.key_dtype)
@@ -141,8 +196,12 @@ def _from_sample(rows, layout, wanted):
     entries = ops.reshape(entries, (-1, SIDE, SIDE))
     group = np.repeat(np.arange(2 * groups, dtype="int32"), size // ROW)
     sample = _Rows(entries, group, np.full(2 * groups, size), rows.bits)
-    keys, *_ = _narrow(sample, ranks, _everything(sample, ranks), 0)
-    return keys[:groups], ops.minimum(keys[groups:], rows.largest - 1) + 1
+
+    def is_rough(lo, hi, less, most, *_):
+        return ops.any((hi - lo > 1) & (most - less > max(size // _ROUGH, 2)))
+
+    lo, hi, *_ = _loop(sample, ranks, _everything(sample, ranks), is_rough)
+    return lo[:groups], ops.minimum(hi[groups:], rows.largest)
 
 
 def _settle(rows, wanted, bracket, below_first, below_second):
@@ -153,7 +212,9 @@ def _settle(rows, wanted, bracket, below_first, below_second):
     lo, hi = _part(part, lo, first, second, hi)
     less, most = _part(part, less, least, middle, most)
     below, upto = _part(rows.spread(part), below, below_first, below_second, upto)
-    misses = ops.where(part == 1, 0, misses + 1)
+    too_low = (part == 2) & (misses >= 0)
+    too_high = ((part == 0) & (misses <= 0)) | ((part == 1) & (misses < 0))
+    misses = ops.where(too_low, misses + 1, ops.where(too_high, misses - 1, 0))
     return _aim(rows, wanted, lo, hi, less, most, below, upto, misses)
 
 
@@ -176,39 +237,62 @@ def _aim(rows, wanted, lo, hi, less, most, below, upto, misses):
     centre = (ops.cast(wanted - less, "float32") - 0.5) / members
     share = members / rows.sizes.astype("float32")
     reach = 2 / ops.sqrt(members) + share / 4 + 1 / width
-    reach = ops.minimum(reach * 8 ** ops.cast(misses, "float32"), 0.25)
+    down, up = misses < 0, misses > 0
+    wide = ops.minimum(reach * 8 ** ops.cast(ops.abs(misses), "float32"), 0.25)
 
     def key(place):
         # Below 1, or rounding could carry the product over the largest integer.
         offset = ops.cast(ops.clip(place, 0, 0.999) * width, lo.dtype)
         return lo + ops.clip(offset, 1, ops.maximum(hi - lo - 1, 1))
 
-    first, second = key(centre - reach), key(centre + reach) + 1
-    return lo, hi, less, most, below, upto, first, second, misses
-
-
-def _narrow(rows, wanted, bracket, enough):
-    """Returns the bracket once `enough` rows hold all members, or it is one key."""
-
-    def go_on(lo, hi, less, most, below, upto, *_):
-        is_open = hi - lo > 1
-        holding = rows.spread(is_open) & (upto > below)
-        holding = ops.sum(ops.cast(holding, "int32")) + rows.groups
-        return ops.any(is_open) & (holding > enough)
-
-    def one_pass(*bracket):
-        return _one_pass(rows, wanted, bracket)
-
-    def loop():
-        return ops.while_loop(go_on, one_pass, bracket)
-
-    return ops.cond(go_on(*bracket), loop, lambda: bracket)
+    lower, upper = centre - wide, centre + wide
+    first = ops.where(down, lo + 1, key(ops.where(up, centre + reach, lower)))
+    second = key(ops.where(down, lower, upper)) + 1
+    return (
+        lo,
+        hi,
+        less,
+        most,
+        below,
+        upto,
+        first,
+        ops.maximum(second, first + 1),
+        misses,
+    )
 
 
 def _one_pass(rows, wanted, bracket):
     """Returns the bracket after counting its two next keys."""
     below, upto, _ = rows.count(*bracket[6:8])
     return _settle(rows, wanted, bracket, below, upto)
+
+
+def _loop(rows, wanted, bracket, is_due):
+    """Returns the bracket of a small table after as many passes as are due."""
+
+    def one_pass(*bracket):
+        return _one_pass(rows, wanted, _tighten(rows, wanted, bracket))
+
+    return ops.while_loop(is_due, one_pass, bracket)
+
+
+def _is_open(lo, hi, *_):
+    """Returns whether a bracket is of more than one key."""
+    return ops.any(hi - lo > 1)
+
+
+def _tighten(rows, wanted, bracket):
+    """Returns the bracket without what is empty at its ends: it takes another pass.
+
+    Then keys that many entries share lie at the ends, sooner or later, where `_aim`
+    looks for them.
+    """
+    lo, hi, less, most, below, upto, _, _, misses = bracket
+    keys, start, end = rows.keys(), rows.over_entries(lo), rows.over_entries(hi)
+    is_member = (keys >= start) & (keys < end)
+    least = -rows.largest_of(ops.where(is_member, -keys, -rows.largest))
+    end = rows.largest_of(ops.where(is_member, keys, -1)) + 1
+    return _aim(rows, wanted, least, end, less, most, below, upto, misses)
 
 
 def _tie(rows, wanted, bracket):

@@ -135,7 +135,7 @@ def fused(function):
 def find_cuts(scores, zeros, groups):
     """See `backend`. The tables are put together in the plain graph.
 
-    A large one is searched by one XLA program, so that hundreds of small tensors are
+    A large one is searched by XLA programs, so that hundreds of small tensors are
     traced and compiled as one; a small one in the graph.
     """
     scores, zeros = list(map(tf.convert_to_tensor, scores)), tf.cast(zeros, tf.int32)
@@ -158,9 +158,29 @@ def _cut_small(table, lost, layout):
     return tables.Cuts(tf.cast(key, narrow), tf.cast(index, tf.int32), finite)
 
 
-@functools.partial(tf.function, autograph=False, jit_compile=True)
 def _cut(table, lost, layout):
-    return ranking.cut(table, layout, lost, bits)
+    bracket, is_due, odd = _begin(table, lost, layout)
+    bracket, _ = tf.while_loop(
+        lambda bracket, is_due: is_due,
+        lambda bracket, is_due: _narrow(table, lost, bracket, layout),
+        (bracket, is_due),
+    )
+    return _end(table, lost, bracket, odd, layout)
+
+
+@functools.partial(tf.function, autograph=False, jit_compile=True)
+def _begin(table, lost, layout):
+    return ranking.Search(table, layout, bits).begin(lost)
+
+
+@functools.partial(tf.function, autograph=False, jit_compile=True)
+def _narrow(table, lost, bracket, layout):
+    return ranking.Search(table, layout, bits).narrow(lost, bracket)
+
+
+@functools.partial(tf.function, autograph=False, jit_compile=True)
+def _end(table, lost, bracket, odd, layout):
+    return ranking.Search(table, layout, bits).end(lost, bracket, odd)
 
 
 def compiled(function):
