@@ -326,6 +326,15 @@ def test_weights_that_are_not_finite_are_named(bad, size, shared):
         masks.global_magnitude(weights, 0.5)
 
 
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, 0xFF800001])
+@pytest.mark.parametrize("size", [300, LARGE])
+def test_weights_that_are_all_nan_are_refused(bits, size):
+    weights = np.full(size, bits, "uint32").view("float32")
+    for sparsity in (0.1, 0.9):
+        with pytest.raises(ValueError, match="Received: weights with NaN"):
+            masks.magnitude(weights, sparsity)
+
+
 @pytest.mark.parametrize("pattern", ["2:4", "4x4", "unstructured"])
 def test_no_pattern_ranks_nan(pattern):
     weights = np.ones((8, 8), "float32")

@@ -46,7 +46,12 @@ class Search:
     def __init__(self, entries, layout, bits):
         self._layout = layout
         rows = ops.reshape(entries, (-1, SIDE, SIDE))
-        self._rows = _Rows(rows, layout.group_of_row, layout.totals, bits)
+        _, largest = KEYS[keras.backend.standardize_dtype(entries.dtype)]
+
+        def below_largest(x):  # where the bracket of all keys ends
+            return ops.minimum(bits(x), largest - 1)
+
+        self._rows = _Rows(rows, layout.group_of_row, layout.totals, below_largest)
         self._room = _room(len(layout.group_of_row), self._rows.groups)
 
     def begin(self, zeros):
@@ -152,9 +157,9 @@ class _Rows:
     def count(self, low, high):
         """Returns counts per row: keys below `low`, below `high`, not finite."""
         keys, low, high = self.keys(), self.over_entries(low), self.over_entries(high)
-        packed = ops.where(keys >= self.infinity, 1 << 2 * _BITS, 0)
-        packed = ops.where(keys < high, 1 << _BITS, packed)
+        packed = ops.where(keys < high, 1 << _BITS, 0)
         packed = ops.where(keys < low, 1 + (1 << _BITS), packed)
+        packed += ops.where(keys >= self.infinity, 1 << 2 * _BITS, 0)
         packed = ops.sum(ops.sum(packed, axis=1), axis=1)
         second = ops.right_shift(packed, _BITS) & _COUNT
         return packed & _COUNT, second, ops.right_shift(packed, 2 * _BITS)
@@ -209,12 +214,16 @@ def _settle(rows, wanted, bracket, below_first, below_second):
     lo, hi, less, most, below, upto, first, second, misses = bracket
     least, middle = rows.totals(below_first), rows.totals(below_second)
     part = ops.where(wanted <= least, 0, ops.where(wanted <= middle, 1, 2))
+    before = most - less
     lo, hi = _part(part, lo, first, second, hi)
     less, most = _part(part, less, least, middle, most)
     below, upto = _part(rows.spread(part), below, below_first, below_second, upto)
     too_low = (part == 2) & (misses >= 0)
     too_high = ((part == 0) & (misses <= 0)) | ((part == 1) & (misses < 0))
     misses = ops.where(too_low, misses + 1, ops.where(too_high, misses - 1, 0))
+    # Hardly fewer members: they lie close together, most with one key perhaps.
+    stuck = ops.where(part == 2, ops.maximum(misses, 2), ops.minimum(misses, -2))
+    misses = ops.where(most - less > before - before // 4, stuck, misses)
     return _aim(rows, wanted, lo, hi, less, most, below, upto, misses)
 
 
