@@ -21,7 +21,7 @@ def cut(entries, layout, zeros, bits):
     Finds the key at the cut from its first digit to its last: of the keys that begin
     as it does, so many go on with each digit.
 
-    Arguments and result as of `ranking.cut`; integers are of the dtype of the keys.
+    Arguments and result as of `ranking.Search`; integers are of the dtype of the keys.
     """
     keys = bits(ops.reshape(entries, (-1, ROW)))
     groups = len(layout.totals)

@@ -7,9 +7,13 @@ Entries are compared as integer keys: the bits of |x| sort like |x| itself. A sa
 brackets the wanted key. A pass over all entries counts, row by row, what lies below the
 bracket and inside it; interpolation then sets a narrower one. When few rows still hold
 a member they are gathered, and the search ends among them. A bracket of one key ends it
-too: its members are ties, and the counts tell at which index to cut them. A bracket
-that misses is followed by a wider one, so that no data can make the passes many: two or
-three for normal weights, one for a tensor of equal ones.
+too: its members are ties, and the counts tell at which index to cut them.
+
+Passes are few whatever the data: two or three for normal weights, one for a tensor of
+equal ones, eight at most were seen. Where interpolation misses, the next two keys lie
+farther off, and on the side where the wanted one must be; then the bracket is drawn in
+to the keys that there are, so that one which many entries share, as pruned ones share
+zero, soon is its end.
 """
 
 import keras
@@ -176,7 +180,8 @@ def _totals(counts, segment, segments):
 #   less, most       per group: how many keys are below lo, below hi
 #   below, upto      per row: the same
 #   first, second    per group: the two keys, lo < first < second <= hi, to count next
-#   misses           per group: how often in a row the wanted key was not between them
+#   misses           per group: how often in a row the wanted key was above them (below:
+#                    negative) and not between
 
 
 def _everything(rows, wanted):
@@ -239,7 +244,8 @@ def _aim(rows, wanted, lo, hi, less, most, below, upto, misses):
 
     If keys lay evenly in the bracket, the wanted one would be off by some multiple of
     the square root of their number. That they do not costs more the larger a share of
-    all entries the bracket holds.
+    all entries the bracket holds. After a miss the two keys are on its other side; below
+    it, one of them tells whether all that is left is the first key, zero mostly.
     """
     members = ops.cast(most - less, "float32")
     width = ops.cast(hi - lo, "float32")
@@ -256,18 +262,8 @@ def _aim(rows, wanted, lo, hi, less, most, below, upto, misses):
 
     lower, upper = centre - wide, centre + wide
     first = ops.where(down, lo + 1, key(ops.where(up, centre + reach, lower)))
-    second = key(ops.where(down, lower, upper)) + 1
-    return (
-        lo,
-        hi,
-        less,
-        most,
-        below,
-        upto,
-        first,
-        ops.maximum(second, first + 1),
-        misses,
-    )
+    second = ops.maximum(key(ops.where(down, lower, upper)) + 1, first + 1)
+    return lo, hi, less, most, below, upto, first, second, misses
 
 
 def _one_pass(rows, wanted, bracket):
