@@ -244,8 +244,8 @@ def _aim(rows, wanted, lo, hi, less, most, below, upto, misses):
 
     If keys lay evenly in the bracket, the wanted one would be off by some multiple of
     the square root of their number. That they do not costs more the larger a share of
-    all entries the bracket holds. After a miss the two keys are on its other side; below
-    it, one of them tells whether all that is left is the first key, zero mostly.
+    all entries the bracket holds. After a miss the two keys are on its other side; if
+    that is below, one of them tells whether the first key is all that is left.
     """
     members = ops.cast(most - less, "float32")
     width = ops.cast(hi - lo, "float32")
