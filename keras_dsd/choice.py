@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_dsd import backend, patterns
-from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts, rows
+from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts, take_rows
 
 
 class Decisions(NamedTuple):
@@ -45,7 +45,8 @@ class Decisions(NamedTuple):
         if numbers[0] in self.blocks:
             return ([self.blocks[number] for number in numbers],)
         places = [self.place[number] for number in numbers]
-        return rows(self.cuts.key, places), rows(self.cuts.index, places)
+        key, index, _ = self.cuts
+        return take_rows(key, places), take_rows(index, places)
 
 
 def choose(weights, weight_patterns, zeros, shared):
@@ -122,7 +123,7 @@ def _finite(weights, cuts, place):
     if others:
         found.append(ops.stack([ops.all(ops.isfinite(weights[i])) for i in others]))
     whole = found[0] if len(found) == 1 else ops.concatenate(found)
-    return rows(whole, np.argsort([*place, *others]))
+    return take_rows(whole, np.argsort([*place, *others]))
 
 
 def mask(weight, pattern, *decided):
@@ -270,10 +271,8 @@ def _number_of(flags):
     """How many are True. Row by row first: XLA would sum them all on one core."""
     flags = ops.reshape(flags, (-1,))
     flags = ops.pad(ops.cast(flags, "int32"), (0, -flags.shape[0] % ROW))
-    rows = ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1)
-    rows = ops.sum(rows, axis=1)
-    segment = ops.zeros(rows.shape, "int32")
-    return ops.segment_sum(rows, segment, 1)[0]
+    counts = ops.sum(ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1), axis=1)
+    return ops.segment_sum(counts, ops.zeros(counts.shape, "int32"), 1)[0]
 
 
 @backend.fused

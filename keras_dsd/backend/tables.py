@@ -153,10 +153,10 @@ def cut_all(scores, zeros, groups, cut_table):
         tensors += order
     if len(found) > 1:
         found = [Cuts(*map(ops.concatenate, zip(*found, strict=True)))]
-    return Cuts(*(rows(part, np.argsort(tensors)) for part in found[0]))
+    return Cuts(*(take_rows(part, np.argsort(tensors)) for part in found[0]))
 
 
-def rows(values, numbers):
+def take_rows(values, numbers):
     """Returns some rows of a tensor, or itself if they are all of them in order."""
     if np.array_equal(numbers, np.arange(values.shape[0])):
         return values
