@@ -1,0 +1,173 @@
+"""Brackets around the wanted key of each group, narrowed by counting: for `ranking`.
+
+A pass over all entries counts, row by row, what lies below two keys of each bracket and
+between them. Where these two are aimed decides how many passes there are. Where
+interpolation misses, the next two lie farther off, and on the side where the wanted key
+must be; then the bracket is drawn in to the keys that there are, so that one which many
+entries share, as pruned ones share zero, soon is its end. Knows `keras.ops` only.
+"""
+
+import keras
+from keras import ops
+
+from keras_dsd.backend.tables import KEYS, ROW
+
+_BITS = 8  # of one packed count: a row has at most 64
+_COUNT = (1 << _BITS) - 1
+
+
+class Rows:
+    """Entries in rows, each row of one group; of how many entries the groups are."""
+
+    def __init__(self, entries, group, sizes, bits):
+        self.entries, self.group, self.sizes, self.bits = entries, group, sizes, bits
+        self.groups = len(sizes)
+        dtype = keras.backend.standardize_dtype(entries.dtype)
+        self.infinity, self.largest = KEYS[dtype]
+        self.key_dtype = "int64" if dtype == "float64" else "int32"
+
+    def spread(self, values):
+        """From one value per group to one per row (broadcast where that is enough)."""
+        return values if self.groups == 1 else ops.take(values, self.group)
+
+    def over_entries(self, values):
+        """From one value per group to a tensor that goes with the entries."""
+        return self.spread(values)[:, None, None]
+
+    def totals(self, counts):
+        """From one count per row to the sum per group."""
+        return sums(counts, self.group, self.groups)
+
+    def largest_of(self, values):
+        """From one value per entry to the largest per group.
+
+        Of one group too by segments: XLA reduces to one number on one core only.
+        """
+        values = ops.max(ops.max(values, axis=1), axis=1)
+        return ops.segment_max(values, ops.convert_to_tensor(self.group), self.groups)
+
+    def keys(self):
+        """Returns all keys, computed anew: XLA would write out what is kept."""
+        return self.bits(self.entries)
+
+    def count(self, low, high):
+        """Returns counts per row: keys below `low`, below `high`, not finite."""
+        keys, low, high = self.keys(), self.over_entries(low), self.over_entries(high)
+        packed = ops.where(keys < high, 1 << _BITS, 0)
+        packed = ops.where(keys < low, 1 + (1 << _BITS), packed)
+        packed += ops.where(keys >= self.infinity, 1 << 2 * _BITS, 0)
+        packed = ops.sum(ops.sum(packed, axis=1), axis=1)
+        second = ops.right_shift(packed, _BITS) & _COUNT
+        return packed & _COUNT, second, ops.right_shift(packed, 2 * _BITS)
+
+
+# A bracket is a tuple, because loops carry tuples:
+#   lo, hi           per group: the wanted key is in [lo, hi)
+#   less, most       per group: how many keys are below lo, below hi
+#   below, upto      per row: the same
+#   first, second    per group: the two keys, lo < first < second <= hi, to count next
+#   misses           per group: how often in a row the wanted key was above them (below:
+#                    negative) and not between
+
+
+def everything(rows, wanted):
+    """The bracket of all keys that there are."""
+    lo = ops.zeros((rows.groups,), rows.key_dtype)
+    none = ops.zeros((rows.group.shape[0],), "int32")
+    least = ops.zeros_like(wanted)
+    most = least + rows.sizes.astype("int32")
+    counts = least, most, none, none + ROW
+    return aim(rows, wanted, lo, lo + rows.largest, *counts, least)
+
+
+def settle(rows, wanted, bracket, below_first, below_second):
+    """Returns the part of the bracket that holds the wanted key, given the counts."""
+    lo, hi, less, most, below, upto, first, second, misses = bracket
+    least, middle = rows.totals(below_first), rows.totals(below_second)
+    part = ops.where(wanted <= least, 0, ops.where(wanted <= middle, 1, 2))
+    before = most - less
+    lo, hi = _part(part, lo, first, second, hi)
+    less, most = _part(part, less, least, middle, most)
+    below, upto = _part(rows.spread(part), below, below_first, below_second, upto)
+    too_low = (part == 2) & (misses >= 0)
+    too_high = ((part == 0) & (misses <= 0)) | ((part == 1) & (misses < 0))
+    misses = ops.where(too_low, misses + 1, ops.where(too_high, misses - 1, 0))
+    # Hardly fewer members: they lie close together, most with one key perhaps.
+    stuck = ops.where(part == 2, ops.maximum(misses, 2), ops.minimum(misses, -2))
+    misses = ops.where(most - less > before - before // 4, stuck, misses)
+    return aim(rows, wanted, lo, hi, less, most, below, upto, misses)
+
+
+def _part(number, *bounds):
+    """Returns the two of four bounds that enclose part 0, 1 or 2."""
+    a, b, c, d = bounds
+    lower = ops.where(number == 0, a, ops.where(number == 1, b, c))
+    return lower, ops.where(number == 0, b, ops.where(number == 1, c, d))
+
+
+def aim(rows, wanted, lo, hi, less, most, below, upto, misses):
+    """Returns the bracket with the next two keys, around where the wanted one is due.
+
+    If keys lay evenly in the bracket, the wanted one would be off by some multiple of
+    the square root of their number. That they do not costs more the larger a share of
+    all entries the bracket holds. After a miss the two keys are on its other side; if
+    that is below, one of them tells whether the first key is all that is left.
+    """
+    members = ops.cast(most - less, "float32")
+    width = ops.cast(hi - lo, "float32")
+    centre = (ops.cast(wanted - less, "float32") - 0.5) / members
+    share = members / rows.sizes.astype("float32")
+    reach = 2 / ops.sqrt(members) + share / 4 + 1 / width
+    down, up = misses < 0, misses > 0
+    wide = ops.minimum(reach * 8 ** ops.cast(ops.abs(misses), "float32"), 0.25)
+
+    def key(place):
+        # Below 1, or rounding could carry the product over the largest integer.
+        offset = ops.cast(ops.clip(place, 0, 0.999) * width, lo.dtype)
+        return lo + ops.clip(offset, 1, ops.maximum(hi - lo - 1, 1))
+
+    lower, upper = centre - wide, centre + wide
+    first = ops.where(down, lo + 1, key(ops.where(up, centre + reach, lower)))
+    second = ops.maximum(key(ops.where(down, lower, upper)) + 1, first + 1)
+    return lo, hi, less, most, below, upto, first, second, misses
+
+
+def one_pass(rows, wanted, bracket):
+    """Returns the bracket after counting its two next keys."""
+    below, upto, _ = rows.count(*bracket[6:8])
+    return settle(rows, wanted, bracket, below, upto)
+
+
+def loop(rows, wanted, bracket, is_due):
+    """Returns the bracket of a small table after as many passes as are due."""
+
+    def close_pass(*bracket):
+        return one_pass(rows, wanted, tighten(rows, wanted, bracket))
+
+    return ops.while_loop(is_due, close_pass, bracket)
+
+
+def is_open(lo, hi, *_):
+    """Returns whether a bracket is of more than one key."""
+    return ops.any(hi - lo > 1)
+
+
+def tighten(rows, wanted, bracket):
+    """Returns the bracket without what is empty at its ends: it takes another pass.
+
+    Then keys that many entries share lie at the ends, sooner or later, where `aim`
+    looks for them.
+    """
+    lo, hi, less, most, below, upto, _, _, misses = bracket
+    keys, start, end = rows.keys(), rows.over_entries(lo), rows.over_entries(hi)
+    is_member = (keys >= start) & (keys < end)
+    least = -rows.largest_of(ops.where(is_member, -keys, -rows.largest))
+    end = rows.largest_of(ops.where(is_member, keys, -1)) + 1
+    return aim(rows, wanted, least, end, less, most, below, upto, misses)
+
+
+def sums(counts, segment, segments):
+    """Returns the sum of the counts of each segment."""
+    if segments == 1:
+        return ops.sum(counts, keepdims=True)
+    return ops.segment_sum(counts, ops.convert_to_tensor(segment), segments)
