@@ -243,7 +243,7 @@ def signed_rank(score, among, number):
     positive = among & (score > 0)
     # The key of infinity; one less is the largest finite number's.
     top, _ = KEYS[keras.backend.standardize_dtype(score.dtype)]
-    enough = _number_of(positive) >= number
+    enough = count(positive) >= number
     others = ops.where(enough, 1, ops.maximum(top - 2 - keys, 1))
     keys = ops.where(positive, ops.where(enough, keys + 1, top - 1), others)
     ranked = backend.from_bits(keys, score.dtype)
@@ -263,13 +263,11 @@ def _zero_outside(ranked, score, among):
 
 @backend.fused
 def count(mask):
-    """Returns how many entries of a mask are True, as an int32 tensor."""
-    return _number_of(mask)
+    """Returns how many entries of a mask are True, as an int32 tensor.
 
-
-def _number_of(flags):
-    """How many are True. Row by row first: XLA would sum them all on one core."""
-    flags = ops.reshape(flags, (-1,))
+    Row by row first: XLA would sum them all on one core.
+    """
+    flags = ops.reshape(mask, (-1,))
     flags = ops.pad(ops.cast(flags, "int32"), (0, -flags.shape[0] % ROW))
     counts = ops.sum(ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1), axis=1)
     return ops.segment_sum(counts, ops.zeros(counts.shape, "int32"), 1)[0]
