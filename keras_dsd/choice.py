@@ -16,6 +16,8 @@ from keras import ops
 from keras_dsd import backend, patterns
 from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts, take_rows
 
+_LARGE = 1 << 18  # entries of a mask that is worth counting on all cores
+
 
 class Decisions(NamedTuple):
     """What `mask` needs to know about weights.
@@ -190,7 +192,7 @@ def _spread_blocks(blocks, block_shape, shape):
     return spread[..., :rows, :columns]
 
 
-def best(ranks, among, numbers, *, together=False):
+def best(ranks, masks, numbers, *, together=False, added=False):
     """Returns masks of the highest ranks of each tensor, within a subset of it.
 
     On a tie the entry with the lower index (C order) is picked, between tensors one of
@@ -198,10 +200,11 @@ def best(ranks, among, numbers, *, together=False):
 
     Args:
         ranks: list of floating tensors, from `rank` or `signed_rank`.
-        among: list of boolean tensors of their shapes: the entries to pick from.
+        masks: list of boolean tensors of their shapes: the entries to pick from.
         numbers: integer tensor (tensors,), how many to pick of each; no more than there
             are. With `together`, of shape (1,).
         together: whether one ranking is made of all tensors, from `rank`.
+        added: whether to pick from what `masks` leave free, and to add it to them.
 
     Returns:
         List of boolean tensors, and a boolean tensor (tensors,): whether all scores in
@@ -214,11 +217,12 @@ def best(ranks, among, numbers, *, together=False):
     totals = [sum(sizes[i] for i in group) for group in groups]
     zeros = ops.convert_to_tensor(totals, "int32") - ops.cast(numbers, "int32")
     cuts = backend.find_cuts(ranks, zeros, groups)
-    picked = [
-        _picked(one, some, cuts.key[number], cuts.index[number])
-        for number, (one, some) in enumerate(zip(ranks, among, strict=True))
+    lay = _with_picked if added else _picked
+    laid = [
+        lay(one, mask, cuts.key[number], cuts.index[number])
+        for number, (one, mask) in enumerate(zip(ranks, masks, strict=True))
     ]
-    return picked, cuts.finite
+    return laid, cuts.finite
 
 
 def rank(score, among):
@@ -265,10 +269,12 @@ def _zero_outside(ranked, score, among):
 def count(mask):
     """Returns how many entries of a mask are True, as an int32 tensor.
 
-    Row by row first: XLA would sum them all on one core.
+    Row by row first, of a large one: XLA would sum them all on one core.
     """
-    flags = ops.reshape(mask, (-1,))
-    flags = ops.pad(ops.cast(flags, "int32"), (0, -flags.shape[0] % ROW))
+    flags = ops.cast(ops.reshape(mask, (-1,)), "int32")
+    if flags.shape[0] < _LARGE:
+        return ops.sum(flags)
+    flags = ops.pad(flags, (0, -flags.shape[0] % ROW))
     counts = ops.sum(ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1), axis=1)
     return ops.segment_sum(counts, ops.zeros(counts.shape, "int32"), 1)[0]
 
@@ -276,3 +282,8 @@ def count(mask):
 @backend.fused
 def _picked(ranked, among, key, index):
     return among & stays(ranked, key, index)
+
+
+@backend.fused
+def _with_picked(ranked, mask, key, index):
+    return mask | stays(ranked, key, index)

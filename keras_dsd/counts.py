@@ -3,6 +3,7 @@
 Knows numbers only. Every mask, distribution and report counts with these functions.
 """
 
+import functools
 from fractions import Fraction
 
 import numpy as np
@@ -24,6 +25,9 @@ def as_fraction(sparsity):
     return Fraction(sparsity)
 
 
+# Fractions are slow where there are hundreds. By type: a float32 and the float that
+# equals it are not the same decimal.
+@functools.lru_cache(maxsize=1024, typed=True)
 def zeros(size, sparsity):
     """Returns floor(sparsity * size), the exact number of zeros in a tensor.
 

@@ -146,14 +146,14 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
     kept, sound = choice.best([ranks], [active], [number - moved])
     free = ops.logical_not(kept[0])
     ranks = choice.signed_rank(scores, free, moved)
-    grown, growing = choice.best([ranks], [free], [moved])
+    grown, growing = choice.best([ranks], kept, [moved], added=True)
     for flag, name in ((sound, "weights"), (growing, "growth_scores")):
         if not ops.convert_to_numpy(flag).all():
             raise ValueError(
                 "Values that are not finite cannot be ranked. "
                 f"Received: {name} with NaN or infinity"
             )
-    return ops.logical_or(kept[0], grown[0])
+    return grown[0]
 
 
 def _floating(weights, name):

@@ -132,8 +132,8 @@ class Regrowing:
             masks = masks or self._masks()
             sizes = [choice.count(mask) for mask in masks]
             momenta = [[slot.value for slot in slots] for slots in self._momenta]
-            means = [mean(*pair) for pair in zip(masks, momenta, strict=True)]
-            return ops.stack(sizes), ops.stack(means)
+            pairs = [pair for pair in zip(masks, momenta, strict=True) if pair[1]]
+            return ops.stack(sizes), [mean(*pair) for pair in pairs]
 
         def prune(number):
             values, masks = [w.variable.value for w in weights], self._masks()
@@ -145,13 +145,11 @@ class Regrowing:
             looked_at = self._looked_at(scale, random)
             ranks = [drop(*pair) for pair in zip(looked_at, alive, strict=True)]
             stay, sound = choice.best(ranks, alive, numbers[0])
-            free = [ops.logical_not(mask) for mask in stay]
             ranks = [
                 grow(*one, numbers[1][number])
-                for number, one in enumerate(zip(looked_at, stay, free, strict=True))
+                for number, one in enumerate(zip(looked_at, stay, strict=True))
             ]
-            come, growing = choice.best(ranks, free, numbers[1])
-            new = [ops.logical_or(*pair) for pair in zip(stay, come, strict=True)]
+            new, growing = choice.best(ranks, stay, numbers[1], added=True)
             return new, sound & growing
 
         self._look = backend.compiled(look)
@@ -162,9 +160,9 @@ class Regrowing:
         score = self.method.drop_score(self._connections(looked_at, mask))
         return choice.rank(score, mask)
 
-    def _grow_rank(self, looked_at, mask, free, number):
+    def _grow_rank(self, looked_at, mask, number):
         score = self.method.grow_score(self._connections(looked_at, mask))
-        return choice.signed_rank(score, free, number)
+        return choice.signed_rank(score, ops.logical_not(mask), number)
 
     def _connections(self, looked_at, mask):
         value, scale, gradient, random = looked_at
@@ -211,7 +209,7 @@ class Regrowing:
             now if n is None else n for n, now in zip(wanted, active, strict=True)
         ]
         has_momentum = "momentum" in self.method.needs
-        mean = ops.convert_to_numpy(momentum) if has_momentum else None
+        mean = ops.convert_to_numpy(ops.stack(momentum)) if has_momentum else None
         numbers = Counts(size, active, np.array(wanted), mean)
         stay, come = self.method.budget(numbers, decayed, is_last)
         if not (decayed or pruned > 0 or (stay != active).any()):
@@ -253,8 +251,6 @@ def _numbers(values):
 
 def _mean_momentum(mask, slots):
     """Mean size of the momentum over active weights; Adam's relative to its spread."""
-    if not slots:
-        return ops.zeros(())
     size, *spread = (ops.abs(ops.cast(slot, "float32")) for slot in slots)
     if spread:
         size = size / (ops.sqrt(spread[0]) + 1e-8)

@@ -45,3 +45,9 @@ def test_each_float_type_means_its_own_shortest_decimal(kind):
 def test_fractions_and_integers_stay_exact():
     assert counts.zeros(3, Fraction(2, 3)) == 2
     assert counts.zeros(7, 0) == 0
+
+
+def test_equal_numbers_of_two_types_are_two_decimals():
+    # 0.29 as float32 is a little less than 29/100 once it is widened.
+    assert counts.zeros(100, float(np.float32(0.29))) == 28
+    assert counts.zeros(100, np.float32(0.29)) == 29

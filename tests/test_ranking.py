@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch searches in its own way"
 )
 SIZE = 640_000  # whole rows, too many for `digits`
+TENSORS = 80  # no whole blocks of rows, each of some weights
 MANY = 8  # passes; two keys at random would take dozens
 
 
@@ -68,9 +69,9 @@ def zeros_of(weights):
 
 
 @functools.cache
-def programs():
+def programs(tensors):
     """The parts of a `Search`, compiled once; functions of the entries and the rest."""
-    layout = tables.Layout((SIZE,), (0,))
+    layout = tables.Layout((SIZE // tensors,) * tensors, tuple(range(tensors)))
 
     def program(name):
         def part(entries, *args):
@@ -82,9 +83,11 @@ def programs():
     return [program(name) for name in ("begin", "narrow", "end")]
 
 
-def search(entries, zeros):
+def search(weights, zeros):
     """Returns the cuts and how many passes were asked for."""
-    begin, narrow, end = programs()
+    begin, narrow, end = programs(len(weights))
+    entries = tables.table([ops.convert_to_tensor(one) for one in weights])
+    zeros = ops.convert_to_tensor([zeros] * len(weights), "int32")
     bracket, is_due, odd = begin(entries, zeros)
     passes = 0
     while is_due:
@@ -101,11 +104,28 @@ def test_few_passes_find_the_cut(name, monkeypatch):
     order = np.argsort(np.abs(weights), kind="stable")
     keys = np.abs(weights).view("int32")
     for zeros in zeros_of(weights):
-        wanted = ops.convert_to_tensor([zeros], "int32")
-        found, passes = search(ops.convert_to_tensor(weights), wanted)
+        found, passes = search([weights], zeros)
         assert int(found.key[0]) == keys[order[zeros - 1]]
         stays = (keys > int(found.key[0])) | (
             (keys == int(found.key[0])) & (np.arange(SIZE) < int(found.index[0]))
         )
         assert stays.sum() == SIZE - zeros
+        assert passes <= MANY, zeros
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_few_passes_find_the_cuts_of_many_tensors(name, monkeypatch):
+    monkeypatch.setattr(ranking, "_PASSES", 0)
+    weights = DATA[name]().astype("float32").reshape(TENSORS, -1)
+    keys = np.sort(np.abs(weights).view("int32"), axis=1)
+    for zeros in (1, keys.shape[1] // 2, keys.shape[1] * 9 // 10):
+        found, passes = search(weights, zeros)
+        key, index = map(ops.convert_to_numpy, (found.key, found.index))
+        np.testing.assert_array_equal(key, keys[:, zeros - 1])
+        for one, its_key, end in zip(weights, key, index, strict=True):
+            its_keys = np.abs(one).view("int32")
+            goes = (its_keys < its_key) | (
+                (its_keys == its_key) & (np.arange(len(one)) >= end)
+            )
+            assert goes.sum() == zeros
         assert passes <= MANY, zeros

@@ -19,8 +19,9 @@ _COUNT = (1 << _BITS) - 1
 class Rows:
     """Entries in rows, each row of one group; of how many entries the groups are."""
 
-    def __init__(self, entries, group, sizes, bits):
+    def __init__(self, entries, group, sizes, bits, block=1):
         self.entries, self.group, self.sizes, self.bits = entries, group, sizes, bits
+        self.block = block  # so many rows at a time are of one group
         self.groups = len(sizes)
         dtype = keras.backend.standardize_dtype(entries.dtype)
         self.infinity, self.largest = KEYS[dtype]
@@ -36,7 +37,7 @@ class Rows:
 
     def totals(self, counts):
         """From one count per row to the sum per group."""
-        return sums(counts, self.group, self.groups)
+        return sums(counts, self.group, self.groups, self.block)
 
     def largest_of(self, values):
         """From one value per entry to the largest per group.
@@ -108,27 +109,35 @@ def _part(number, *bounds):
 def aim(rows, wanted, lo, hi, less, most, below, upto, misses):
     """Returns the bracket with the next two keys, around where the wanted one is due.
 
-    If keys lay evenly in the bracket, the wanted one would be off by some multiple of
-    the square root of their number. That they do not costs more the larger a share of
-    all entries the bracket holds. After a miss the two keys are on its other side; if
+    If entries lay evenly in the bracket, the wanted one would be off by some multiple
+    of the square root of their number. That they do not costs more the larger a share
+    of all entries the bracket holds. After a miss the two keys are on its other side; if
     that is below, one of them tells whether the first key is all that is left.
     """
     members = ops.cast(most - less, "float32")
     width = ops.cast(hi - lo, "float32")
+    # Entries lie evenly, not their keys: above a power of two a step of the key is twice
+    # as long. Of a bracket with one such power in it, `lower` is the part below.
+    octave = rows.infinity & -rows.infinity
+    lower = hi - hi % octave - lo
+    is_crossed = (lower > 0) & (lower <= octave)
+    lower = ops.where(is_crossed, ops.cast(lower, "float32"), width)
     centre = (ops.cast(wanted - less, "float32") - 0.5) / members
     share = members / rows.sizes.astype("float32")
-    reach = 2 / ops.sqrt(members) + share / 4 + 1 / width
+    reach = 1 / ops.sqrt(members) + share / 2 + 1 / width
     down, up = misses < 0, misses > 0
     wide = ops.minimum(reach * 8 ** ops.cast(ops.abs(misses), "float32"), 0.25)
 
     def key(place):
-        # Below 1, or rounding could carry the product over the largest integer.
-        offset = ops.cast(ops.clip(place, 0, 0.999) * width, lo.dtype)
+        # Below 1, or rounding could carry the product over the largest integer. Of
+        # two slopes, the steep one comes first.
+        offset = ops.clip(place, 0, 0.999) * (2 * width - lower)
+        offset = ops.cast(ops.minimum(offset, (offset + lower) / 2), lo.dtype)
         return lo + ops.clip(offset, 1, ops.maximum(hi - lo - 1, 1))
 
-    lower, upper = centre - wide, centre + wide
-    first = ops.where(down, lo + 1, key(ops.where(up, centre + reach, lower)))
-    second = ops.maximum(key(ops.where(down, lower, upper)) + 1, first + 1)
+    left, right = centre - wide, centre + wide
+    first = ops.where(down, lo + 1, key(ops.where(up, centre + reach, left)))
+    second = ops.maximum(key(ops.where(down, left, right)) + 1, first + 1)
     return lo, hi, less, most, below, upto, first, second, misses
 
 
@@ -166,8 +175,13 @@ def tighten(rows, wanted, bracket):
     return aim(rows, wanted, least, end, less, most, below, upto, misses)
 
 
-def sums(counts, segment, segments):
-    """Returns the sum of the counts of each segment."""
+def sums(counts, segment, segments, block=1):
+    """Returns the sum of the counts of each segment.
+
+    Of blocks first, for XLA sums segments on one core.
+    """
     if segments == 1:
         return ops.sum(counts, keepdims=True)
-    return ops.segment_sum(counts, ops.convert_to_tensor(segment), segments)
+    counts = ops.sum(ops.reshape(counts, (-1, block)), axis=1)
+    segment = ops.convert_to_tensor(segment[::block])
+    return ops.segment_sum(counts, segment, segments)

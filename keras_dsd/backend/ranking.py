@@ -52,7 +52,7 @@ class Search:
             return ops.minimum(bits(x), largest - 1)
 
         self._rows = brackets.Rows(
-            rows, layout.group_of_row, layout.totals, below_largest
+            rows, layout.group_of_row, layout.totals, below_largest, layout.block
         )
         self._room = _room(len(layout.group_of_row), self._rows.groups)
 
@@ -71,14 +71,14 @@ class Search:
                 lambda bracket=bracket: bracket,
             )
         layout = self._layout
-        odd = brackets.sums(odd, layout.tensor_of_row, len(layout.sizes))
+        odd = brackets.sums(odd, layout.tensor_of_row, len(layout.sizes), layout.block)
         return bracket, self._is_due(bracket), odd
 
     def narrow(self, zeros, bracket):
         """Returns the bracket after one more pass, and whether it is to go on."""
         rows, wanted = self._rows, _wanted(zeros)
         bracket = ops.cond(
-            ops.any(ops.abs(bracket[-1]) > 1),
+            self._is_stuck(bracket),
             lambda: brackets.tighten(rows, wanted, bracket),
             lambda: bracket,
         )
@@ -103,10 +103,21 @@ class Search:
 
     def _is_due(self, bracket):
         """Returns whether too many rows hold members to gather them."""
-        lo, hi, _, _, below, upto, *_ = bracket
-        holding = self._rows.spread(hi - lo > 1) & (upto > below)
-        holding = ops.sum(ops.cast(holding, "int32")) + self._rows.groups
-        return brackets.is_open(lo, hi) & (holding > self._room)
+        lo, hi, *_ = bracket
+        is_open = hi - lo > 1
+        holding = self._holding(is_open, bracket) + self._rows.groups
+        return ops.any(is_open) & (holding > self._room)
+
+    def _is_stuck(self, bracket):
+        """Returns whether that is so because of brackets that can't be narrowed."""
+        lo, hi, *_, misses = bracket
+        is_stuck = (hi - lo > 1) & (ops.abs(misses) > 1)
+        return self._holding(is_stuck, bracket) > self._room // 2
+
+    def _holding(self, groups, bracket):
+        _, _, _, _, below, upto, *_ = bracket
+        holding = self._rows.spread(groups) & (upto > below)
+        return ops.sum(ops.cast(holding, "int32"))
 
 
 def _wanted(zeros):
@@ -119,7 +130,7 @@ def _room(rows, groups):
     The fewer the better: to gather one costs as much as passing over twenty. But a pass
     leaves each group some dozens that hold a member.
     """
-    return max(rows // 32, min(48 * groups, rows // 8), 2 * groups)
+    return max(rows // 32, min(32 * groups, rows // 8), 2 * groups)
 
 
 def _from_sample(rows, layout, wanted):

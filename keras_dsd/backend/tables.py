@@ -17,6 +17,7 @@ from keras import ops
 # It is a square because XLA makes vector instructions of a sum in two steps.
 SIDE = 8
 ROW = SIDE * SIDE
+_BLOCK = 8  # rows of one tensor that are summed together, where tensors share a table
 KEYS = {  # of infinity, and the largest that there is: keys between them are NaN
     "float16": (0x7C00, 0x7FFF),
     "bfloat16": (0x7F80, 0x7FFF),
@@ -58,10 +59,15 @@ class Layout:
     sizes: tuple
     groups: tuple
 
+    @property
+    def block(self):
+        """How many rows at a time are of one tensor."""
+        return _block(self.sizes)
+
     @functools.cached_property
     def rows(self):
         """The number of rows of each tensor."""
-        return -(-np.array(self.sizes) // ROW)
+        return -(-np.array(self.sizes) // (self.block * ROW)) * self.block
 
     @functools.cached_property
     def starts(self):
@@ -114,16 +120,22 @@ class Layout:
         return (ranks + (self.starts - (ends - sizes))[tensor]).astype("int32")
 
 
+def _block(tensors):
+    # One tensor alone isn't filled up for that: it would have to be copied.
+    return 1 if len(tensors) == 1 else _BLOCK
+
+
 def table(tensors):
     """Returns the tensors below each other as rows, filled up with NaN.
 
     NaN because its key is above that of infinity: filling is never among the smallest.
     """
     pieces = []
+    unit = _block(tensors) * ROW
     for tensor in tensors:
         flat = ops.reshape(tensor, (-1,))
         pieces.append(flat)
-        if missing := -flat.shape[0] % ROW:
+        if missing := -flat.shape[0] % unit:
             pieces.append(ops.full((missing,), float("nan"), dtype=flat.dtype))
     whole = pieces[0] if len(pieces) == 1 else ops.concatenate(pieces)
     return ops.reshape(whole, (-1, SIDE, SIDE))
