@@ -44,8 +44,9 @@ class Rows:
 
         Of one group too by segments: XLA reduces to one number on one core only.
         """
-        values = ops.max(ops.max(values, axis=1), axis=1)
-        return ops.segment_max(values, ops.convert_to_tensor(self.group), self.groups)
+        values = ops.reshape(ops.max(ops.max(values, axis=1), axis=1), (-1, self.block))
+        group = ops.convert_to_tensor(self.group[:: self.block])
+        return ops.segment_max(ops.max(values, axis=1), group, self.groups)
 
     def keys(self):
         """Returns all keys, computed anew: XLA would write out what is kept."""
@@ -111,13 +112,13 @@ def aim(rows, wanted, lo, hi, less, most, below, upto, misses):
 
     If entries lay evenly in the bracket, the wanted one would be off by some multiple
     of the square root of their number. That they do not costs more the larger a share
-    of all entries the bracket holds. After a miss the two keys are on its other side; if
-    that is below, one of them tells whether the first key is all that is left.
+    of all entries the bracket holds. After a miss the two keys are on its other side;
+    if that is below, one of them tells whether the first key is all that is left.
     """
     members = ops.cast(most - less, "float32")
     width = ops.cast(hi - lo, "float32")
-    # Entries lie evenly, not their keys: above a power of two a step of the key is twice
-    # as long. Of a bracket with one such power in it, `lower` is the part below.
+    # Entries lie evenly, not their keys: above a power of two a step of the key is
+    # twice as long. Of a bracket with one such power in it, `lower` is the part below.
     octave = rows.infinity & -rows.infinity
     lower = hi - hi % octave - lo
     is_crossed = (lower > 0) & (lower <= octave)
