@@ -9,8 +9,9 @@ bracket and inside it; interpolation then sets a narrower one. When few rows sti
 a member they are gathered, and the search ends among them. A bracket of one key ends it
 too: its members are ties, and the counts tell at which index to cut them.
 
-Passes are few whatever the data: two or three for normal weights, one for a tensor of
-equal ones, eight at most were seen (`brackets` says how).
+Passes are few whatever the data: two or three for a tensor of normal weights, one for
+equal ones, three to five for many tensors, six at most were seen (`brackets` says
+how).
 """
 
 import keras
