@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch searches in its own way"
 )
 SIZE = 640_000  # whole rows, too many for `digits`
-TENSORS = 80  # no whole blocks of rows, each of some weights
+TENSORS = 80  # of 8000 entries: the last block of rows is filled up
 MANY = 7  # passes; two keys at random would take dozens
 
 
