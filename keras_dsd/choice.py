@@ -14,9 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_dsd import backend, patterns
-from keras_dsd.backend.tables import KEYS, ROW, SIDE, Cuts, take_rows
-
-_LARGE = 1 << 18  # entries of a mask that is worth counting on all cores
+from keras_dsd.backend.tables import KEYS, Cuts, take_rows
 
 
 class Decisions(NamedTuple):
@@ -99,7 +97,7 @@ def decide(weights, weight_patterns, zeros, shared):
     # Laid over the very scores that were ranked: computed again, they might round
     # differently.
     blocks = {
-        number: stays(
+        number: backend.stays(
             scores[number], cuts.key[place[number]], cuts.index[place[number]]
         )
         for number in scores
@@ -123,9 +121,17 @@ def _finite(weights, cuts, place):
     others = [i for i in range(len(weights)) if i not in place]
     found = [] if cuts is None else [cuts.finite]
     if others:
-        found.append(ops.stack([ops.all(ops.isfinite(weights[i])) for i in others]))
+        found.append(ops.stack([_is_finite(weights[i]) for i in others]))
     whole = found[0] if len(found) == 1 else ops.concatenate(found)
     return take_rows(whole, np.argsort([*place, *others]))
+
+
+_are_finite = backend.elementwise(ops.isfinite)
+
+
+@backend.fused
+def _is_finite(weight):
+    return backend.count(_are_finite(weight)) == math.prod(weight.shape)
 
 
 def mask(weight, pattern, *decided):
@@ -141,16 +147,7 @@ def mask(weight, pattern, *decided):
     if isinstance(pattern, patterns.Block):
         (blocks,) = decided
         return _spread_blocks(blocks, pattern.shape, weight.shape)
-    return stays(weight, *decided)
-
-
-def stays(scores, key, index):
-    """Returns which entries stay, given a key and an index of `tables.Cuts`."""
-    keys = backend.bits(scores)
-    key = ops.cast(key, keys.dtype)
-    places = ops.arange(math.prod(scores.shape), dtype="int32")
-    places = ops.reshape(places, scores.shape)
-    return (keys > key) | ((keys == key) & (places < index))
+    return backend.stays(weight, *decided)
 
 
 def _largest_of_each(weight, n, m):
@@ -225,14 +222,11 @@ def best(ranks, masks, numbers, *, together=False, added=False):
     return laid, cuts.finite
 
 
+@backend.elementwise
 def rank(score, among):
-    """Returns magnitudes that order `among` as |score| does, and are 0 elsewhere.
-
-    Elementwise, to be `backend.fused` with what makes the score.
-    """
-    score = _wide(score)
-    ranked = backend.from_bits(backend.bits(score) + 1, score.dtype)
-    return _zero_outside(ranked, score, among)
+    """Returns magnitudes that order `among` as |score| does, and are 0 elsewhere."""
+    keys, infinity = _keys(score)
+    return _floats(ops.minimum(keys, infinity) + 1, score, among)
 
 
 def signed_rank(score, among, number):
@@ -242,48 +236,50 @@ def signed_rank(score, among, number):
     positive scores, the others rank below all of them; else the positive ones are
     picked anyhow, and the others are ranked, the smallest magnitude first.
     """
-    score = _wide(score)
-    keys = backend.bits(score)
-    positive = among & (score > 0)
-    # The key of infinity; one less is the largest finite number's.
-    top, _ = KEYS[keras.backend.standardize_dtype(score.dtype)]
-    enough = count(positive) >= number
-    others = ops.where(enough, 1, ops.maximum(top - 2 - keys, 1))
-    keys = ops.where(positive, ops.where(enough, keys + 1, top - 1), others)
-    ranked = backend.from_bits(keys, score.dtype)
-    return _zero_outside(ranked, score, among)
+    positive = _positive(score, among)
+    return _signed_rank(score, among, positive, backend.count(positive) >= number)
 
 
-def _wide(score):
-    # Exact, and then one above a number is no infinity.
-    narrow = keras.backend.standardize_dtype(score.dtype) in ("float16", "bfloat16")
-    return ops.cast(score, "float32") if narrow else score
+@backend.elementwise
+def _positive(score, among):
+    return among & (score > 0)
 
 
-def _zero_outside(ranked, score, among):
-    ranked = ops.where(ops.isfinite(score), ranked, float("nan"))
-    return ops.where(among, ranked, ops.zeros((), ranked.dtype))
+@backend.elementwise
+def _signed_rank(score, among, positive, enough):
+    keys, infinity = _keys(score)
+    # The largest finite number's key is one below infinity's.
+    picked = ops.where(enough, keys + 1, infinity - 1)
+    others = ops.where(enough, 1, ops.maximum(infinity - 2 - keys, 1))
+    ranked = ops.maximum(backend.masked(picked, positive), others)
+    ranked = ops.where(keys < infinity, ranked, infinity + 1)
+    return _floats(ranked, score, among)
 
 
-@backend.fused
-def count(mask):
-    """Returns how many entries of a mask are True, as an int32 tensor.
+def _keys(score):
+    """Returns the keys of a score, and that of infinity: larger ones are NaN's.
 
-    Row by row first, of a large one: XLA would sum them all on one core.
+    Of narrow floats those of float32, in which one above a number is no infinity.
     """
-    flags = ops.cast(ops.reshape(mask, (-1,)), "int32")
-    if flags.shape[0] < _LARGE:
-        return ops.sum(flags)
-    flags = ops.pad(flags, (0, -flags.shape[0] % ROW))
-    counts = ops.sum(ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1), axis=1)
-    return ops.segment_sum(counts, ops.zeros(counts.shape, "int32"), 1)[0]
+    dtype = _ranked_dtype(score)
+    return backend.bits(ops.cast(score, dtype)), KEYS[dtype][0]
+
+
+def _floats(keys, score, among):
+    ranked = backend.from_bits(keys, _ranked_dtype(score))
+    return backend.masked(ranked, among)
+
+
+def _ranked_dtype(score):
+    dtype = keras.backend.standardize_dtype(score.dtype)
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 @backend.fused
 def _picked(ranked, among, key, index):
-    return among & stays(ranked, key, index)
+    return among & backend.stays(ranked, key, index)
 
 
 @backend.fused
 def _with_picked(ranked, mask, key, index):
-    return mask | stays(ranked, key, index)
+    return mask | backend.stays(ranked, key, index)

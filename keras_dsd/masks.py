@@ -140,7 +140,7 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
                 f"`{name}` must have the shape of `weights`, {tuple(weights.shape)}. "
                 f"Received: {name} of shape {tuple(tensor.shape)}"
             )
-    number = int(choice.count(active))
+    number = int(backend.count(active))
     moved = counts.zeros(number, fraction)
     ranks = choice.rank(weights, active)
     kept, sound = choice.best([ranks], [active], [number - moved])

@@ -130,7 +130,7 @@ class Regrowing:
 
         def look(masks):
             masks = masks or self._masks()
-            sizes = [choice.count(mask) for mask in masks]
+            sizes = [backend.count(mask) for mask in masks]
             momenta = [[slot.value for slot in slots] for slots in self._momenta]
             pairs = [pair for pair in zip(masks, momenta, strict=True) if pair[1]]
             return ops.stack(sizes), [mean(*pair) for pair in pairs]

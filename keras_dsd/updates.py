@@ -134,22 +134,22 @@ class Updates:
         ]
 
     def _compile_apply(self, numbers, pattern, fresh, extras):
-        def apply(values, *decided):
-            weight, old, *slots = values
+        def choose(values, *decided):
             if pattern is None:  # a mask
-                (new,) = decided
-            else:
-                new = choice.mask(weight, pattern, *decided)
+                return decided[0]
+            return choice.mask(values[0], pattern, *decided)
+
+        def lay(values, new):
+            weight, old, *slots = values
             # A weight that lived before and lives now keeps its slots; one that goes
             # or comes back gets those of a new weight that is 0.
-            results = [
-                ops.where(new, weight, ops.zeros((), weight.dtype)),
-                new,
-                *(
-                    ops.where(new & old, slot, ops.cast(value, slot.dtype))
-                    for slot, value in zip(slots, fresh, strict=False)
-                ),
-            ]
+            stayed = new & old
+            results = [backend.masked(weight, new), new]
+            for slot, value in zip(slots, fresh, strict=False):
+                kept = backend.masked(slot, stayed)
+                if value:
+                    kept = ops.where(stayed, slot, ops.cast(value, slot.dtype))
+                results.append(kept)
             extra = dict(zip(extras, slots[len(fresh) :], strict=True))
             if "rewind" in extra:
                 results.append(ops.where(old & ~new, weight, extra["rewind"]))
@@ -163,7 +163,7 @@ class Updates:
             slots = [slot.variable for slot in self._slots[number]]
             kept = [getattr(weight, name) for name in extras]
             units.append([weight.variable, weight.mask, *slots, *kept])
-        return backend.compiled_update_each(apply, units)
+        return backend.compiled_update_each(choose, lay, units)
 
     def take_off(self, restore, seed):
         """Takes all masks off; survivors keep values and slots.
@@ -249,7 +249,7 @@ class Updates:
     def _count(self, masks):
         if "count" not in self._compiled:
             self._compiled["count"] = backend.compiled(
-                lambda masks: ops.stack([choice.count(mask) for mask in masks])
+                lambda masks: ops.stack([backend.count(mask) for mask in masks])
             )
         found = ops.convert_to_numpy(self._compiled["count"](masks))
         return int(found.astype("int64").sum())

@@ -401,7 +401,7 @@ def test_infinite_scores_can_be_ranked():
     scores = np.abs(scores)
     for zeros in (5, LARGE // 2, LARGE - 10):  # the last cuts among the infinite
         cuts = backend.find_cuts([ops.convert_to_tensor(scores)], [zeros], [[0]])
-        found = choice.stays(ops.convert_to_tensor(scores), cuts.key[0], cuts.index[0])
+        found = backend.stays(ops.convert_to_tensor(scores), cuts.key[0], cuts.index[0])
         np.testing.assert_array_equal(as_array(found), smallest_go([scores], zeros)[0])
 
 
@@ -419,12 +419,14 @@ def test_compiled_update_each_writes_what_it_returns():
     ]
     traces = []
 
-    def function(values, factor, extra):
+    def choose(values, factor, extra):
         traces.append(1)
-        weight, alive = values
-        return [weight * factor + extra["add"], ~alive]
+        return values[0] * factor + extra["add"]
 
-    run = backend.compiled_update_each(function, units)
+    def lay(values, new):
+        return [new, ~values[1]]
+
+    run = backend.compiled_update_each(choose, lay, units)
     for turn in range(3):
         factors = ops.convert_to_tensor([2.0 + turn] * len(units))  # a tensor's rows
         run(factors, [{"add": ops.convert_to_tensor(1.0)} for _ in units])
@@ -437,8 +439,9 @@ def test_compiled_update_each_writes_what_it_returns():
         assert len(traces) == 2  # one for each of the two shapes
 
 
-def test_decisions_go_through_the_compiled_parts():
-    weight = keras.Variable(awkward("normal", 77_000).reshape(7, -1))
+@pytest.mark.parametrize("entries", [77_000, 7 * LARGE], ids=["small", "large"])
+def test_decisions_go_through_the_compiled_parts(entries):
+    weight = keras.Variable(awkward("normal", entries).reshape(7, -1))
     size = math.prod(weight.shape)
     look = backend.compiled(
         lambda tensors, zeros: choice.decide(
@@ -446,11 +449,13 @@ def test_decisions_go_through_the_compiled_parts():
         ).columns([0])
     )
 
-    def apply(values, *decided):
-        new = choice.mask(values[0], patterns.Unstructured(), *decided)
+    def choose(values, *decided):
+        return choice.mask(values[0], patterns.Unstructured(), *decided)
+
+    def lay(values, new):
         return [ops.where(new, values[0], 0.0)]
 
-    run = backend.compiled_update_each(apply, [[weight]])
+    run = backend.compiled_update_each(choose, lay, [[weight]])
     before = ops.convert_to_numpy(weight.value)
     for zeros in (10, size // 2):
         run(*look([weight.value], ops.convert_to_tensor([zeros], "int32")))

@@ -13,12 +13,19 @@ compiled(function)
     `function`, of nested structures of tensors and numbers, compiled where that helps;
     what in it needs XLA compiles itself. It may read variables, and changes nothing.
     Hundreds of variables that it reads cost less than hundreds of arguments.
-compiled_update_each(function, units)
-    Returns `run(*columns)`, which gives variables their new values. `function(values,
-    *args) -> new values` is pure; `values` are those of one unit's variables. `units`
-    is a list of lists of Keras variables, no variable twice. A column has an argument
-    for each unit: it is a list, or a tensor of which they are the rows, which is much
-    faster to hand over. Units whose shapes and dtypes agree share a program.
+compiled_update_each(choose, lay, units)
+    Returns `run(*columns)`, which gives variables their new values: `lay(values, new)`,
+    where `new` is `choose(values, *args)`. Both are pure, and `lay` is elementwise: it
+    may be given pieces, and the variables of a unit have one shape. `values` are those
+    of one unit's variables. `units` is a list of lists of Keras variables, no variable
+    twice. A column has an argument for each unit: it is a list, or a tensor of which
+    they are the rows, which is much faster to hand over. Units whose shapes and dtypes
+    agree share a program.
+count(mask)
+    How many entries of a mask are True, as an int32 tensor.
+elementwise(function)
+    As `fused`, of a function whose tensors have one shape, or none, and that returns
+    one such: it may be given pieces.
 find_cuts(scores, zeros, groups)
     Where the smallest |entries| of each tensor of `scores` end, as `tables.Cuts`.
     `zeros` (groups,) says how many entries each group loses; `groups` is a list of
@@ -41,6 +48,8 @@ new_train_function(model)
     A training step of `model` that will be traced anew.
 replicas()
     How many replicas sum their gradients in a step.
+stays(x, key, index)
+    Which entries stay, given a key and an index of `tables.Cuts`.
 workers()
     How many processes a strategy of TensorFlow's trains with.
 """
@@ -52,6 +61,8 @@ if keras.backend.backend() == "tensorflow":
         bits,
         compiled,
         compiled_update_each,
+        count,
+        elementwise,
         find_cuts,
         from_bits,
         fused,
@@ -63,6 +74,7 @@ if keras.backend.backend() == "tensorflow":
         masked_gradient,
         new_train_function,
         replicas,
+        stays,
         workers,
     )
 elif keras.backend.backend() == "jax":
@@ -70,6 +82,8 @@ elif keras.backend.backend() == "jax":
         bits,
         compiled,
         compiled_update_each,
+        count,
+        elementwise,
         find_cuts,
         from_bits,
         fused,
@@ -81,6 +95,7 @@ elif keras.backend.backend() == "jax":
         masked_gradient,
         new_train_function,
         replicas,
+        stays,
         workers,
     )
 elif keras.backend.backend() == "torch":
@@ -88,6 +103,8 @@ elif keras.backend.backend() == "torch":
         bits,
         compiled,
         compiled_update_each,
+        count,
+        elementwise,
         find_cuts,
         from_bits,
         fused,
@@ -99,6 +116,7 @@ elif keras.backend.backend() == "torch":
         masked_gradient,
         new_train_function,
         replicas,
+        stays,
         workers,
     )
 else:
@@ -111,6 +129,8 @@ __all__ = [
     "bits",
     "compiled",
     "compiled_update_each",
+    "count",
+    "elementwise",
     "find_cuts",
     "from_bits",
     "fused",
@@ -122,5 +142,6 @@ __all__ = [
     "masked_gradient",
     "new_train_function",
     "replicas",
+    "stays",
     "workers",
 ]

@@ -86,12 +86,15 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update_each(function, units):
+def compiled_update_each(choose, lay, units):
     """See `backend`.
 
     The variables' arrays are donated: two variables must not share one.
     """
-    one_unit = jax.jit(function, donate_argnums=0)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def one_unit(values, *args):
+        return lay(values, choose(values, *args))
 
     def run(*columns):
         # Of an array on the device, taking each row would be a program call.
@@ -128,6 +131,20 @@ def fused(function):
     is not written out.
     """
     return jax.jit(function)
+
+
+@fused
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 array."""
+    return tables.count(mask)
+
+
+def stays(x, key, index):
+    """Returns which entries stay, given a key and an index of `tables.Cuts`."""
+    return tables.stays(bits(x), key, index)
+
+
+elementwise = fused
 
 
 def find_cuts(scores, zeros, groups):

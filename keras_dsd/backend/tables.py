@@ -31,6 +31,7 @@ _SHARED = 1 << 25  # entries in a table that groups share
 _SAMPLES = 1 << 18  # sampled entries over all groups, at most ...
 _SAMPLE = 1 << 14  # ... of one group ...
 _SPARED = 1 << 6  # ... and one in so many
+_LARGE = 1 << 18  # entries of a mask that is worth counting on all cores
 
 
 class Cuts(NamedTuple):
@@ -139,6 +140,27 @@ def table(tensors):
             pieces.append(ops.full((missing,), float("nan"), dtype=flat.dtype))
     whole = pieces[0] if len(pieces) == 1 else ops.concatenate(pieces)
     return ops.reshape(whole, (-1, SIDE, SIDE))
+
+
+def stays(keys, key, index):
+    """Returns which entries stay, by their keys, given a key and an index of `Cuts`."""
+    key = ops.cast(key, keys.dtype)
+    places = ops.arange(math.prod(keys.shape), dtype="int32")
+    places = ops.reshape(places, keys.shape)
+    return (keys > key) | ((keys == key) & (places < index))
+
+
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 tensor.
+
+    Row by row first, of a large one: XLA would sum them all on one core.
+    """
+    flags = ops.cast(ops.reshape(mask, (-1,)), "int32")
+    if flags.shape[0] < _LARGE:
+        return ops.sum(flags)
+    flags = ops.pad(flags, (0, -flags.shape[0] % ROW))
+    counts = ops.sum(ops.sum(ops.reshape(flags, (-1, SIDE, SIDE)), axis=1), axis=1)
+    return ops.segment_sum(counts, ops.zeros(counts.shape, "int32"), 1)[0]
 
 
 def cut_all(scores, zeros, groups, cut_table):

@@ -77,7 +77,7 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update_each(function, units):
+def compiled_update_each(choose, lay, units):
     """See `backend`: a program for each shape, called from one graph.
 
     The programs are given the variables, and write where their values lie.
@@ -86,7 +86,8 @@ def compiled_update_each(function, units):
     @functools.partial(tf.function, autograph=False, jit_compile=True)
     def one_unit(variables, args):
         values = [variable.read_value() for variable in variables]
-        for variable, value in zip(variables, function(values, *args), strict=True):
+        new = lay(values, choose(values, *args))
+        for variable, value in zip(variables, new, strict=True):
             variable.assign(value)
 
     @tf.function(autograph=False)
@@ -130,6 +131,20 @@ def fused(function):
     is not written out.
     """
     return tf.function(function, autograph=False, jit_compile=True)
+
+
+@fused
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 tensor."""
+    return tables.count(mask)
+
+
+def stays(x, key, index):
+    """Returns which entries stay, given a key and an index of `tables.Cuts`."""
+    return tables.stays(bits(x), key, index)
+
+
+elementwise = fused
 
 
 def find_cuts(scores, zeros, groups):

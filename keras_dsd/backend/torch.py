@@ -1,13 +1,14 @@
 """What PyTorch does in its own way."""
 
+import functools
+
 import keras
-import numpy as np
 import torch
 
+from keras_dsd.backend import torch_cuts, torch_pieces
 from keras_dsd.backend.tables import KEYS, Cuts
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
-_SAMPLE = 1 << 14  # sampled entries of a large tensor
 
 
 def gradients_wanted():
@@ -48,11 +49,15 @@ def masked(value, mask):
     Bits have no gradient, so not where one is wanted, of a gradient say.
     """
     differentiated = torch.is_grad_enabled() and value.requires_grad
-    if differentiated or value.device.type != "cpu":
+    on_cpu = value.device.type == "cpu"
+    if differentiated or not on_cpu or torch.compiler.is_compiling():
         return torch.where(mask, value, torch.zeros((), dtype=value.dtype))
     integer = _INTEGERS[value.element_size()]
-    ones = mask.view(torch.int8).neg().to(integer)  # all bits, or none
-    return ones.bitwise_and_(value.view(integer)).view(value.dtype)
+    result = torch.empty(value.shape, dtype=integer)
+    tensors = result, value.view(integer), mask.view(torch.int8)
+    for kept, given, flags in torch_pieces.of(*tensors):
+        kept.copy_(flags.neg()).bitwise_and_(given)  # all bits, or none
+    return result.view(value.dtype)
 
 
 def masked_gradient(gradient, mask, weight):
@@ -66,15 +71,17 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update_each(function, units):
-    """See `backend`: op by op, without gradients."""
+def compiled_update_each(choose, lay, units):
+    """See `backend`: op by op, without gradients; written where the values lie."""
 
     @torch.no_grad()
     def run(*columns):
         for variables, *args in zip(units, *columns, strict=True):
-            values = function([variable.value for variable in variables], *args)
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
+            values = [variable.value for variable in variables]
+            chosen = choose(values, *args)
+            for new, *olds in torch_pieces.of(chosen, *values):
+                for old, value in zip(olds, lay(olds, new), strict=True):
+                    old.copy_(value)
 
     return run
 
@@ -107,51 +114,52 @@ def fused(function):
     return function
 
 
-def find_cuts(scores, zeros, groups):
-    """See `backend`.
+def elementwise(function):
+    """See `backend`: on a CPU, piece by piece."""
 
-    Shapes may depend on data here, so a bracket from a sample is gathered at once.
-    """
-    cuts = [None] * len(scores)
-    for group, lost in zip(groups, zeros, strict=True):
-        pieces = [bits(scores[i]).reshape(-1) for i in group]
-        keys = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-        key, index = _cut(keys, int(lost))
-        start = 0
-        for i, piece in zip(group, pieces, strict=True):
-            infinity, _ = KEYS[keras.backend.standardize_dtype(scores[i].dtype)]
-            cuts[i] = key.long(), (index - start).long(), piece.max() < infinity
-            start += piece.numel()
+    @functools.wraps(function)
+    def run(first, *others):
+        result, start = first, 0
+        for pieces in torch_pieces.of(first, *others):
+            part = function(*pieces)
+            if part.numel() == first.numel():
+                return part
+            if start == 0:
+                result = torch.empty(first.numel(), dtype=part.dtype)
+            result[start : start + part.numel()] = part
+            start += part.numel()
+        return result.view(first.shape)
+
+    return run
+
+
+def find_cuts(scores, zeros, groups):
+    """See `backend`."""
+    cuts: list = [None] * len(scores)
+    for numbers, lost in zip(groups, zeros, strict=True):
+        group = [scores[i] for i in numbers]
+        key, index, largest = torch_cuts.cut(group, int(lost), bits)
+        infinity, _ = KEYS[keras.backend.standardize_dtype(group[0].dtype)]
+        for i, top in zip(numbers, largest, strict=True):
+            pair = torch.tensor([key, index], device=top.device)
+            cuts[i] = *pair, top < infinity
+            index -= scores[i].numel()
     return Cuts(*map(torch.stack, zip(*cuts, strict=True)))
 
 
-def _cut(keys, lost):
-    if lost == 0:
-        return keys.new_tensor(-1), keys.new_tensor(0)
-    places, below = None, 0  # of the members of the bracket; None means all
-    if len(keys) > 4 * _SAMPLE:
-        lo, hi = _bracket(keys, lost)
-        below = int(torch.count_nonzero(keys < lo))
-        places = torch.nonzero((keys >= lo) & (keys <= hi)).reshape(-1)
-        if not below < lost <= below + len(places):  # the sample misled
-            places, below = None, 0
-    members = keys if places is None else keys[places]
-    key = members.kthvalue(lost - below).values
-    ties = torch.nonzero(members == key).reshape(-1)
-    staying = below + int(torch.count_nonzero(members <= key)) - lost
-    first_that_goes = ties[staying]
-    return key, first_that_goes if places is None else places[first_that_goes]
+def stays(x, key, index):
+    """Returns which entries stay, given a key and an index of `tables.Cuts`."""
+    key, index = int(key), int(index)
+    result = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+    for kept, piece in torch_pieces.of(result, x):
+        keys, flags = bits(piece).reshape(-1), kept.view(-1)
+        torch.gt(keys, key, out=flags)
+        if index > 0:
+            flags[:index].logical_or_(keys[:index] == key)
+        index -= len(keys)
+    return result
 
 
-def _bracket(keys, lost):
-    """Returns two keys, between which the one of rank `lost` probably lies."""
-    size, share = len(keys), lost / len(keys)
-    # Drawn by NumPy, so that the user's random state is left alone.
-    places = np.arange(_SAMPLE) + np.random.default_rng(0).random(_SAMPLE)
-    places = torch.from_numpy((places * size / _SAMPLE).astype("int64"))
-    sample = keys[places.to(keys.device)].sort().values
-    reach = 4 * (_SAMPLE * share * (1 - share)) ** 0.5 + 4
-    lo, hi = int(_SAMPLE * share - reach), int(_SAMPLE * share + reach)
-    least = sample[lo] if lo >= 0 else keys.new_tensor(0)
-    largest = torch.iinfo(keys.dtype).max
-    return least, sample[hi] if hi < _SAMPLE else keys.new_tensor(largest)
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 tensor."""
+    return torch.count_nonzero(mask).int()
