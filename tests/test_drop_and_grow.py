@@ -109,3 +109,25 @@ def test_bad_input(change, error):
     }
     with pytest.raises(error, match="Received: "):
         masks.drop_and_grow(**{**inputs, **change})
+
+
+BAD = np.array([0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001, 0x7FFFFFFF], "uint32")
+
+
+@pytest.mark.parametrize("bad", BAD.view("float32"), ids=[f"{one:x}" for one in BAD])
+@pytest.mark.parametrize("others", [1.0, -1.0], ids=["positive", "negative"])
+@pytest.mark.parametrize("name", ["weights", "growth_scores"])
+def test_nothing_is_ranked_that_is_not_finite(bad, others, name):
+    """Infinities and NaN of all bits, with enough positive scores or not."""
+    inputs = {
+        "weights": np.full(8, others, "float32"),
+        "mask": np.arange(8) < 5,
+        "growth_scores": np.full(8, others, "float32"),
+        "fraction": 0.5,
+    }
+    place = 2 if name == "weights" else 6
+    inputs[name][place] = bad
+    with pytest.raises(ValueError, match=f"Received: {name} with NaN or infinity"):
+        masks.drop_and_grow(**inputs)
+    inputs[name][place], inputs[name][8 - place] = others, bad  # that is not looked at
+    masks.drop_and_grow(**inputs)

@@ -71,7 +71,7 @@ class _Search:
         """Returns what `cut` does if the key is in the bracket, else `None`."""
         lo, hi = bracket
         below, upto, members, largest = self.look(lo, hi)
-        if lost <= below:
+        if lost <= below or (lo == hi and lost > upto):
             return None
         if lost <= upto:
             key = lo
