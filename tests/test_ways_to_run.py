@@ -5,6 +5,7 @@ to compute or where data come from, the weights must agree too.
 """
 
 import functools
+import gc
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from keras import callbacks as kc
 from keras import layers, optimizers
 
 import keras_dsd as dsd
-from keras_dsd import phases, wrapping
+from keras_dsd import phases, regrowth, wrapping
 from tests import helpers
 
 BACKEND = keras.backend.backend()
@@ -479,3 +480,33 @@ def test_one_batch_at_a_time():
             assert value[mask].all()
     after = helpers.values(model.trainable_variables)
     assert not any(map(np.array_equal, before, after))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pattern": "2:4"},
+        {"sparsity": 0.5, "regrowth": regrowth.SET(), "update_every": 2},
+        {"sparsity": 0.5, "regrowth": regrowth.GraNet(), "update_every": 2},
+        {"sparsity": 0.5, "regrowth": regrowth.SNFS(), "update_every": 2},
+    ],
+    ids=["2:4", "set", "granet", "snfs"],
+)
+def test_models_one_after_the_other(options):
+    """What was compiled for a model serves the next one, or is made anew."""
+    found = []
+    for _ in range(3):
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(5)
+        model = helpers.mlp(outputs=8)
+        dsd.make_prunable(model, track_gradients=True)
+        model.compile(optimizers.SGD(0.05, momentum=0.9), "mse")
+        callback = dsd.DSDCallback([phases.Sparse(2, **options)], verbose=0)
+        x, y = helpers.data(outputs=8)
+        model.fit(x, y, 16, 2, shuffle=False, verbose=0, callbacks=[callback])
+        found.append(helpers.masks_of(model))
+        del model
+        gc.collect()
+    for masks in found[1:]:
+        for one, other in zip(masks, found[0], strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -129,8 +129,12 @@ def from_bits(keys, dtype):
 def fused(function):
     """Returns `function`, of tensors only, as one program: what it computes on the way
     is not written out.
+
+    A variable is read before: a trace that was given one itself is found again for the
+    next model's, and fails, for it remembers the first, which may be gone.
     """
-    return tf.function(function, autograph=False, jit_compile=True)
+    traced = tf.function(function, autograph=False, jit_compile=True)
+    return functools.wraps(function)(lambda *args: traced(*_as_tensors(args)))
 
 
 @fused

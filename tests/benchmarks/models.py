@@ -5,7 +5,7 @@ Imports neither: who measures hands in the one that runs.
 
 BATCHES = 10  # in an epoch
 NAMES = ("mlp", "mlp128", "cnn", "lstm", "transformer")
-MORE = (*NAMES, "gru", "mobilenet")
+MORE = (*NAMES, "gru", "mobilenet", "bert")
 
 
 def build(keras, name):
@@ -39,12 +39,38 @@ def build(keras, name):
             input_tensor=inputs, weights=None, classes=10, classifier_activation=None
         )
         return outputs, 16
+    if name == "bert":
+        return _bert(keras), 32
     inputs = keras.Input((64, 256))
     x = layers.Add()([inputs, layers.MultiHeadAttention(4, 64)(inputs, inputs)])
     x = layers.LayerNormalization()(x)
     y = layers.Dense(256)(layers.Dense(1024, activation="gelu")(x))
     x = layers.LayerNormalization()(layers.Add()([x, y]))
     return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x))), 32
+
+
+def _bert(keras):
+    """A backbone of KerasHub's (`pip install keras-hub`), which has no Keras 2."""
+    import keras_hub
+
+    inputs = keras.Input((64,))
+    tokens = keras.ops.cast(keras.ops.abs(inputs) * 100, "int32")
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=2000,
+        num_layers=2,
+        num_heads=4,
+        hidden_dim=256,
+        intermediate_dim=1024,
+        max_sequence_length=64,
+    )
+    outputs = backbone(
+        {
+            "token_ids": tokens,
+            "segment_ids": keras.ops.zeros_like(tokens),
+            "padding_mask": keras.ops.ones_like(tokens),
+        }
+    )
+    return keras.Model(inputs, keras.layers.Dense(10)(outputs["pooled_output"]))
 
 
 def data(model, batch):
