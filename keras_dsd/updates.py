@@ -146,9 +146,10 @@ class Updates:
             stayed = new & old
             results = [backend.masked(weight, new), new]
             for slot, value in zip(slots, fresh, strict=False):
-                kept = backend.masked(slot, stayed)
                 if value:
                     kept = ops.where(stayed, slot, ops.cast(value, slot.dtype))
+                else:
+                    kept = backend.masked(slot, stayed)
                 results.append(kept)
             extra = dict(zip(extras, slots[len(fresh) :], strict=True))
             if "rewind" in extra:

@@ -133,18 +133,13 @@ def fused(function):
     return jax.jit(function)
 
 
-@fused
-def count(mask):
-    """Returns how many entries of a mask are True, as an int32 array."""
-    return tables.count(mask)
+count = fused(tables.count)
+elementwise = fused
 
 
 def stays(x, key, index):
     """Returns which entries stay, given a key and an index of `tables.Cuts`."""
     return tables.stays(bits(x), key, index)
-
-
-elementwise = fused
 
 
 def find_cuts(scores, zeros, groups):

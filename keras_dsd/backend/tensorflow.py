@@ -126,6 +126,16 @@ def from_bits(keys, dtype):
     return tf.bitcast(tf.cast(keys, _INTEGERS[dtype.size]), dtype)
 
 
+def _traced(function, **options):
+    traced = tf.function(function, autograph=False, **options)
+    return functools.wraps(function)(lambda *args: traced(*_as_tensors(args)))
+
+
+def _as_tensors(args):
+    # A Python number in the arguments of a tf.function would be a trace of its own.
+    return tf.nest.map_structure(tf.convert_to_tensor, args)
+
+
 def fused(function):
     """Returns `function`, of tensors only, as one program: what it computes on the way
     is not written out.
@@ -133,22 +143,16 @@ def fused(function):
     A variable is read before: a trace that was given one itself is found again for the
     next model's, and fails, for it remembers the first, which may be gone.
     """
-    traced = tf.function(function, autograph=False, jit_compile=True)
-    return functools.wraps(function)(lambda *args: traced(*_as_tensors(args)))
+    return _traced(function, jit_compile=True)
 
 
-@fused
-def count(mask):
-    """Returns how many entries of a mask are True, as an int32 tensor."""
-    return tables.count(mask)
+count = fused(tables.count)
+elementwise = fused
 
 
 def stays(x, key, index):
     """Returns which entries stay, given a key and an index of `tables.Cuts`."""
     return tables.stays(bits(x), key, index)
-
-
-elementwise = fused
 
 
 def find_cuts(scores, zeros, groups):
@@ -204,10 +208,4 @@ def _end(table, lost, bracket, odd, layout):
 
 def compiled(function):
     """See `backend`: traced once for all tensors of the same shapes."""
-    traced = tf.function(function, autograph=False)
-    return lambda *args: traced(*_as_tensors(args))
-
-
-def _as_tensors(args):
-    # A Python number in the arguments of a tf.function would be a trace of its own.
-    return tf.nest.map_structure(tf.convert_to_tensor, args)
+    return _traced(function)

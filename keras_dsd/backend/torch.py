@@ -152,10 +152,11 @@ def stays(x, key, index):
     key, index = int(key), int(index)
     result = torch.empty(x.shape, dtype=torch.bool, device=x.device)
     for kept, piece in torch_pieces.of(result, x):
-        keys, flags = bits(piece).reshape(-1), kept.view(-1)
-        torch.gt(keys, key, out=flags)
+        keys = bits(piece).reshape(-1)
+        stay = torch_pieces.flags(torch.gt, keys, key)
         if index > 0:
-            flags[:index].logical_or_(keys[:index] == key)
+            stay[:index] |= torch_pieces.flags(torch.eq, keys[:index], key)
+        kept.view(-1).copy_(stay)
         index -= len(keys)
     return result
 
