@@ -1,0 +1,9 @@
+"""TODO."""
+
+__all__ = [
+    "checks",
+    "config",
+    "directions",
+    "keras_private",
+    "quiet",
+]

@@ -1,0 +1,5 @@
+"""TODO."""
+
+__all__ = [
+    "saved_model",
+]

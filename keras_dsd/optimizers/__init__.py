@@ -1,0 +1,6 @@
+"""TODO."""
+
+__all__ = [
+    "learning_rates",
+    "slots",
+]

@@ -1,0 +1,5 @@
+"""TODO."""
+
+__all__ = [
+    "audit_view",
+]

@@ -1,0 +1,10 @@
+"""TODO."""
+
+__all__ = [
+    "counts",
+    "distributions",
+    "masks",
+    "patterns",
+    "schedules",
+    "topk",
+]

@@ -1,0 +1,7 @@
+"""TODO."""
+
+__all__ = [
+    "audit",
+    "callback",
+    "phases",
+]
