@@ -2,17 +2,19 @@
 
 import importlib
 
-from keras_dsd import _quiet
+from keras_dsd._shared import quiet
 
-with _quiet.import_of_keras():
+with quiet.import_of_keras():
     import keras  # noqa: F401  (before the modules below do)
 
-from keras_dsd import audit, distributions, masks, patterns, phases, regrowth, schedules
+from keras_dsd import regrowth
 from keras_dsd._version import __version__
-from keras_dsd.callback import DSDCallback
-from keras_dsd.prunable import Prunable
-from keras_dsd.report import sparsity_report
-from keras_dsd.wrapping import make_prunable, strip
+from keras_dsd.analysis.sparsity import sparsity_report
+from keras_dsd.layers.conversion import make_prunable, strip
+from keras_dsd.layers.prunable import Prunable
+from keras_dsd.sparsity import distributions, masks, patterns, schedules
+from keras_dsd.training import audit, phases
+from keras_dsd.training.callback import DSDCallback
 
 __all__ = [
     "DSDCallback",

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_dsd import optimizer_slots, wrapping
+from keras_dsd.layers import conversion
+from keras_dsd.optimizers import slots as optimizer_slots
 
 
 def data(inputs=12, outputs=4, samples=64, seed=0):
@@ -32,7 +33,7 @@ def values(variables):
 
 def masks_of(model):
     """Returns the masks of all pruned weights, as NumPy arrays."""
-    return values([weight.mask for weight in wrapping.pruned_weights(model)])
+    return values([weight.mask for weight in conversion.pruned_weights(model)])
 
 
 def all_optimizers():
@@ -61,7 +62,7 @@ class Watch(keras.callbacks.Callback):
     def _look(self):
         weights = [
             weight
-            for state in wrapping.states(self.model)
+            for state in conversion.states(self.model)
             if state.in_force
             for weight in state.pruned
         ]

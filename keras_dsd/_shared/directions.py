@@ -1,6 +1,6 @@
 """Whether a metric grows or shrinks as a model gets better. Knows names only."""
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 
 MODES = ("auto", "max", "min")
 # How the names of metrics end that grow.
@@ -20,7 +20,7 @@ _GROW = (
 
 def check(mode):
     """Returns `mode` if it is `"auto"`, `"max"` or `"min"`."""
-    _checks.known(mode, "mode", dict.fromkeys(MODES))
+    checks.known(mode, "mode", dict.fromkeys(MODES))
     return mode
 
 

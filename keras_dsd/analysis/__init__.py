@@ -1,4 +1,4 @@
-"""TODO."""
+"""Analysis: what a model's weights and masks look like, as arrays and tables."""
 
 __all__ = [
     "sparsity",

@@ -10,8 +10,8 @@ import io
 import keras
 import numpy as np
 
-from keras_dsd import selection, wrapping
-from keras_dsd.pruning_state import PruningState
+from keras_dsd.layers import conversion, eligibility
+from keras_dsd.layers.pruning_state import PruningState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,10 +140,10 @@ def sparsity_report(model):
     >>> report.rows[0].shape, report.prunable
     ((8, 4), 32)
     """
-    masks = {id(weight.variable): weight for weight in wrapping.pruned_weights(model)}
+    masks = {id(weight.variable): weight for weight in conversion.pruned_weights(model)}
     if not model.built:
         raise ValueError(f"The model is not built yet. Received: model={model!r}")
-    owners = selection.owners(model)
+    owners = eligibility.owners(model)
     kept = [
         variable
         for variable in model.weights
@@ -204,7 +204,7 @@ def _unconnected(mask):
 
 def _why_not(variable, owner):
     return (
-        selection.cannot_prune(variable, owner)
-        or selection.kept_dense(variable, owner)
+        eligibility.cannot_prune(variable, owner)
+        or eligibility.kept_dense(variable, owner)
         or "left out, or not wrapped"
     )

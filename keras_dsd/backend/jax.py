@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from keras_dsd.backend import digits, ranking, tables
+from keras_dsd.backend import radix_select, ranking, tables
 
 _INTEGERS = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}  # by bytes
 
@@ -184,7 +184,7 @@ def _table(arrays, lost):
 
 @functools.partial(jax.jit, static_argnums=2)
 def _cut_small(table, lost, layout):
-    return digits.cut(table, layout, lost, bits)
+    return radix_select.cut(table, layout, lost, bits)
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -7,7 +7,7 @@ import tensorflow as tf
 # Private, for nothing public tells whether XLA will compile the graph being traced.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-from keras_dsd.backend import digits, ranking, tables
+from keras_dsd.backend import radix_select, ranking, tables
 
 _INTEGERS = {2: tf.int16, 4: tf.int32, 8: tf.int64}  # by bytes
 
@@ -176,7 +176,7 @@ def _cut_small(table, lost, layout):
     def wide(x):
         return tf.cast(bits(x), tf.int64)
 
-    key, index, finite = digits.cut(table, layout, lost, wide)
+    key, index, finite = radix_select.cut(table, layout, lost, wide)
     narrow = tf.int64 if table.dtype == tf.float64 else tf.int32
     return tables.Cuts(tf.cast(key, narrow), tf.cast(index, tf.int32), finite)
 

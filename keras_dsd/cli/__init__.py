@@ -107,7 +107,7 @@ def _add_demo(subparsers):
 
 def _demo(parser, args):
     require("demo", matplotlib="matplotlib", rich="rich", sklearn="scikit-learn")
-    from keras_dsd import demo
+    from keras_dsd.studies import demo
 
     try:
         settings = demo.Settings(args.seeds, args.epochs, args.sparsity, args.out)
@@ -133,7 +133,8 @@ def _add_audit(subparsers):
 
 def _audit(parser, args):
     require("demo", matplotlib="matplotlib", rich="rich")
-    from keras_dsd import audit, audit_view
+    from keras_dsd.reports import audit_view
+    from keras_dsd.training import audit
 
     try:
         records = audit.read(args.file)

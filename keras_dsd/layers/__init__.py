@@ -1,4 +1,4 @@
-"""TODO."""
+"""Layers: who carries masks, which weights may have one, and how a mask holds."""
 
 __all__ = [
     "conversion",

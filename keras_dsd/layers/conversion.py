@@ -6,9 +6,10 @@ models; knows no phase and no optimizer.
 
 import keras
 
-from keras_dsd import _checks, _keras, prunable, selection
-from keras_dsd.learning_rates import Rates
-from keras_dsd.prunable import Prunable
+from keras_dsd._shared import checks, keras_private
+from keras_dsd.layers import eligibility, prunable
+from keras_dsd.layers.prunable import Prunable
+from keras_dsd.optimizers.learning_rates import Rates
 
 
 def make_prunable(
@@ -69,11 +70,11 @@ def make_prunable(
             f"model={model!r} (of type {type(model).__module__}.{type(model).__name__})"
         )
     if sparsity is not None:
-        _checks.sparsity(sparsity)
-    _checks.boolean(track_gradients, "track_gradients")
-    _checks.boolean(strict, "strict")
-    include = selection.rule(include, "include")
-    exclude = selection.rule(exclude, "exclude")
+        checks.sparsity(sparsity)
+    checks.boolean(track_gradients, "track_gradients")
+    checks.boolean(strict, "strict")
+    include = eligibility.rule(include, "include")
+    exclude = eligibility.rule(exclude, "exclude")
     layers = _layers_to_wrap(model)
     if not layers and prunable_layers(model):
         raise ValueError(f"The model is prunable already. Received: model={model!r}")
@@ -103,8 +104,8 @@ def make_prunable(
             "The model has no weight to prune (floating-point, trainable, rank 2 or "
             f"more, not left out). Received: model={model!r}"
         )
-    _keras.refresh_all(model)
-    for sublayer in _keras.sublayers(model):
+    keras_private.refresh_all(model)
+    for sublayer in keras_private.sublayers(model):
         _forget_traces(sublayer)
     return model
 
@@ -141,13 +142,13 @@ def strip(model):
     tracked = [weight.gradient for weight in pruned_weights(model)]
     for layer in layers:
         prunable.unwrap(layer)
-    _keras.refresh_all(model)
-    for sublayer in _keras.sublayers(model):
+    keras_private.refresh_all(model)
+    for sublayer in keras_private.sublayers(model):
         _forget_traces(sublayer)
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:  # loaded from within a run, it holds the run's schedule
         Rates(optimizer).unwrap()
-        _keras.forget(optimizer, [v for v in tracked if v is not None])
+        keras_private.forget(optimizer, [v for v in tracked if v is not None])
     return model
 
 
@@ -158,7 +159,9 @@ def prunable_layers(model):
             "`model` must be a `keras.Model` or a layer. Received: "
             f"model={model!r} (of type {type(model).__module__}.{type(model).__name__})"
         )
-    return [layer for layer in _keras.sublayers(model) if isinstance(layer, Prunable)]
+    return [
+        layer for layer in keras_private.sublayers(model) if isinstance(layer, Prunable)
+    ]
 
 
 def pruned_weights(model):
@@ -195,7 +198,7 @@ def _layers_to_wrap(model):
         seen.add(id(layer))
         if prunable.lists_its_layers(layer):
             children = layer.layers if isinstance(layer, keras.Model) else None
-            for child in children or _keras.children(layer):
+            for child in children or keras_private.children(layer):
                 visit(child)
         elif not _built(layer) or prunable.candidates(layer):
             found.append(layer)
@@ -205,12 +208,14 @@ def _layers_to_wrap(model):
 
 
 def _built(layer):
-    return all(sublayer.built for sublayer in _keras.sublayers(layer))
+    return all(sublayer.built for sublayer in keras_private.sublayers(layer))
 
 
 def _can_have_weights(layer):
     # A layer that takes the default `build` and has no sublayer makes no weights.
-    return type(layer).build is not keras.layers.Layer.build or _keras.children(layer)
+    return type(layer).build is not keras.layers.Layer.build or keras_private.children(
+        layer
+    )
 
 
 def _choose_weights(layers, include, exclude):
@@ -224,7 +229,11 @@ def _choose_weights(layers, include, exclude):
         found = [
             (number, weight)
             for number, weight, owner in prunable.candidates(layer)
-            if (include(weight) if include else not selection.kept_dense(weight, owner))
+            if (
+                include(weight)
+                if include
+                else not eligibility.kept_dense(weight, owner)
+            )
             and not (exclude and exclude(weight))
         ]
         if found:
@@ -241,12 +250,12 @@ def _choose_weights(layers, include, exclude):
 
 
 def _refuse_skipped(model):
-    owners = selection.owners(model)
+    owners = eligibility.owners(model)
     skipped = {
         weight.path: reason
         for weight in model.weights
         if len(weight.shape) >= 2
-        and (reason := selection.cannot_prune(weight, owners[id(weight)]))
+        and (reason := eligibility.cannot_prune(weight, owners[id(weight)]))
     }
     if skipped:
         raise ValueError(

@@ -8,7 +8,7 @@ import re
 
 import keras
 
-from keras_dsd import _keras
+from keras_dsd._shared import keras_private
 
 PICTURE_CHANNELS = 4  # grey, RGB, RGBA
 
@@ -94,7 +94,7 @@ def _first(reasons, owner):
 def owners(layer):
     """Returns {id(weight): the innermost layer that owns it} for all below `layer`."""
     found = {}
-    for sublayer in _keras.sublayers(layer):
+    for sublayer in keras_private.sublayers(layer):
         for weight in sublayer.weights:
             found[id(weight)] = sublayer  # parents come first, so children overwrite
     return found

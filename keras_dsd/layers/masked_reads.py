@@ -20,7 +20,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_dsd import _keras, backend
+from keras_dsd import backend
+from keras_dsd._shared import keras_private
 
 
 @ops.custom_gradient
@@ -158,7 +159,7 @@ class MaskedReads(keras.StatelessScope):
             for key in getattr(scope, "_reads", ()):
                 self._reads.pop(key, None)
             scope = scope.original_scope
-        with _keras.no_autocast():
+        with keras_private.no_autocast():
             self._views = {key: read.view() for key, read in self._reads.items()}
 
     def __enter__(self):
@@ -188,7 +189,7 @@ class MaskedReads(keras.StatelessScope):
         try:
             variable.assign(value)
             if id(variable) in self._reads:  # a layer that writes its own weight
-                with _keras.no_autocast():
+                with keras_private.no_autocast():
                     self._views[id(variable)] = self._reads[id(variable)].view()
         finally:
             self.__enter__()

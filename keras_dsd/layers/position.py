@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-RATES = 8  # how many inner optimizers of a MultiOptimizer are remembered
+from keras_dsd.optimizers.learning_rates import RATES
 
 
 @dataclasses.dataclass

@@ -12,9 +12,12 @@ from typing import Any
 
 import keras
 
-from keras_dsd import _checks, _keras, backend, masked_read, patterns, selection
-from keras_dsd.masked_read import MaskedReads
-from keras_dsd.pruning_state import PruningState
+from keras_dsd import backend
+from keras_dsd._shared import checks, keras_private
+from keras_dsd.layers import eligibility, masked_reads
+from keras_dsd.layers.masked_reads import MaskedReads
+from keras_dsd.layers.pruning_state import PruningState
+from keras_dsd.sparsity import patterns
 
 STATE = "pruning_state"  # the attribute, and so the name in saved files
 
@@ -72,10 +75,10 @@ class Prunable(_Layer):
                 f"`make_prunable(model)`. Received: layer={layer!r}"
             )
         if sparsity is not None:
-            _checks.sparsity(sparsity)
+            checks.sparsity(sparsity)
         if pattern is not None:
             pattern = patterns.get(pattern)
-        _checks.boolean(track_gradients, "track_gradients")
+        checks.boolean(track_gradients, "track_gradients")
         return wrap(
             layer,
             sparsity=sparsity,
@@ -99,9 +102,9 @@ class Prunable(_Layer):
         # A weight that is tied to another layer's has its mask there; both read it.
         own = {id(read.weight) for read in reads}
         reads += [
-            dataclasses.replace(masked_read.of(weight), decay=0.0)  # which is there
+            dataclasses.replace(masked_reads.of(weight), decay=0.0)  # which is there
             for weight in self.weights
-            if masked_read.of(weight) is not None and id(weight) not in own
+            if masked_reads.of(weight) is not None and id(weight) not in own
         ]
         # Without gradients the view is an identity; torch would choose other kernels
         # for it, whose last bits differ.
@@ -207,7 +210,7 @@ def wrap(
     state.origins = origins
     state.by_default = by_default
     layer.__class__ = _prunable_class(type(layer))
-    _keras.attach(layer, STATE, state)
+    keras_private.attach(layer, STATE, state)
     if layer.built:
         _create_masks(layer)
     return layer
@@ -216,7 +219,7 @@ def wrap(
 def unwrap(layer):
     """Gives a prunable layer back its own class, constraints and sublayers."""
     getattr(layer, STATE).release()
-    _keras.detach(layer, STATE)
+    keras_private.detach(layer, STATE)
     layer.__class__ = type(layer).plain_class
     return layer
 
@@ -228,15 +231,15 @@ def candidates(layer):
     """
     covered = {
         id(weight.variable)
-        for sublayer in _keras.sublayers(layer)
+        for sublayer in keras_private.sublayers(layer)
         if isinstance(sublayer, PruningState)
         for weight in sublayer.pruned
     }
-    owners = selection.owners(layer)
+    owners = eligibility.owners(layer)
     return [
         (number, weight, owners[id(weight)])
         for number, weight in enumerate(_kernels(layer))
-        if not selection.cannot_prune(weight, owners[id(weight)])
+        if not eligibility.cannot_prune(weight, owners[id(weight)])
         and id(weight) not in covered
     ]
 
@@ -248,18 +251,18 @@ def _kernels(layer):
     """
     carried = {
         id(weight)
-        for sublayer in _keras.sublayers(layer)
+        for sublayer in keras_private.sublayers(layer)
         if isinstance(sublayer, PruningState)
         for weight in sublayer.weights
     }
-    return [w for w in selection.kernels(layer) if id(w) not in carried]
+    return [w for w in eligibility.kernels(layer) if id(w) not in carried]
 
 
 def _choose(layer, by_default):
     return [
         number
         for number, weight, owner in candidates(layer)
-        if not (by_default and selection.kept_dense(weight, owner))
+        if not (by_default and eligibility.kept_dense(weight, owner))
     ]
 
 
@@ -269,7 +272,9 @@ def _create_masks(layer):
     if state.built:
         return
     # Not the layer itself: in its first call it may not be built, its sublayers are.
-    others = [other for other in _keras.sublayers(layer) if other not in (layer, state)]
+    others = [
+        other for other in keras_private.sublayers(layer) if other not in (layer, state)
+    ]
     if not all(other.built for other in others):
         return  # built by their first call; `Prunable.call` comes back here
     if state.chosen is None:
@@ -288,7 +293,7 @@ def _create_masks(layer):
         state.origins = [weight.path for weight in weights]
     with keras.name_scope(layer.name, caller=layer):
         state.create(weights, state.origins)
-    _keras.refresh(layer)
+    keras_private.refresh(layer)
 
 
 def _identity(layer):

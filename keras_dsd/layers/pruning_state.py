@@ -10,9 +10,10 @@ import math
 
 import keras
 
-from keras_dsd import _keras, masked_read
-from keras_dsd.masked_read import KeepZeros, MaskedRegularizer, Read
-from keras_dsd.position import Position
+from keras_dsd._shared import keras_private
+from keras_dsd.layers import masked_reads
+from keras_dsd.layers.masked_reads import KeepZeros, MaskedRegularizer, Read
+from keras_dsd.layers.position import Position
 
 
 @dataclasses.dataclass(eq=False)
@@ -137,7 +138,7 @@ class PruningState(keras.layers.Layer):
     def _add_beside(self, weight, dtype, initializer, name, **options):
         """Returns a new variable of the shape of a weight, and where that is."""
         variable = self._add(weight.shape, dtype, initializer, name, **options)
-        _keras.lay_out_as(variable, weight)
+        keras_private.lay_out_as(variable, weight)
         return variable
 
     def keep_pruned_values(self):
@@ -192,7 +193,7 @@ class PruningState(keras.layers.Layer):
         self.in_force, self.decay, self.guarded = True, decay, 0
         for weight, read in zip(self.pruned, self.reads(), strict=True):
             variable = weight.variable
-            masked_read.attach(read)
+            masked_reads.attach(read)
             if variable.constraint is not None or id(variable) not in unguarded:
                 self.guarded += 1
                 average = (averages or {}).get(id(variable))
@@ -225,7 +226,7 @@ class PruningState(keras.layers.Layer):
     def _take_off(self):
         for weight in self.pruned:
             variable = weight.variable
-            masked_read.detach(variable)
+            masked_reads.detach(variable)
             if isinstance(variable.constraint, KeepZeros):
                 variable.constraint = variable.constraint.constraint
             if isinstance(variable.regularizer, MaskedRegularizer):

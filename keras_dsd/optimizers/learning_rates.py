@@ -9,8 +9,10 @@ from typing import Any
 
 import keras
 
-from keras_dsd import _checks, _keras, optimizer_slots
-from keras_dsd.position import RATES
+from keras_dsd._shared import checks, keras_private
+from keras_dsd.optimizers import slots as optimizer_slots
+
+RATES = 8  # how many inner optimizers of a MultiOptimizer are remembered
 
 _Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 
@@ -44,7 +46,7 @@ class PhaseLearningRate(_Schedule):
                 f". Received: schedule={schedule!r}"
             )
         self.schedule = schedule
-        self.factor = _checks.positive(factor, "factor")
+        self.factor = checks.positive(factor, "factor")
 
     def __call__(self, step):
         """Returns the rate at optimizer step `step`."""
@@ -77,7 +79,7 @@ class Rates:
     def check(self):
         """Raises a ValueError if a factor could not be applied."""
         for leaf in self._leaves:
-            source = _keras.learning_rate_source(leaf)
+            source = keras_private.learning_rate_source(leaf)
             if not isinstance(source, (_Schedule, keras.Variable)):
                 raise ValueError(
                     "`lr_factor` needs a learning rate that is a number or a "
@@ -96,14 +98,14 @@ class Rates:
             float(keras.ops.convert_to_numpy(source))
             if isinstance(source, keras.Variable)
             else float("nan")
-            for source in map(_keras.learning_rate_source, self._leaves)
+            for source in map(keras_private.learning_rate_source, self._leaves)
         ][:RATES]
         return tuple(rates + [float("nan")] * (RATES - len(rates)))
 
     def apply(self, factor, first):
         """Sets each rate to `factor` times the `first` one that `read` returned."""
         for leaf, rate in zip(self._leaves, first, strict=False):
-            source = _keras.learning_rate_source(leaf)
+            source = keras_private.learning_rate_source(leaf)
             if isinstance(source, PhaseLearningRate):
                 source.factor = factor
             elif isinstance(source, _Schedule):
@@ -117,7 +119,7 @@ class Rates:
         A rate that is a variable was restored with the optimizer.
         """
         for leaf in self._leaves:
-            source = _keras.learning_rate_source(leaf)
+            source = keras_private.learning_rate_source(leaf)
             if isinstance(source, PhaseLearningRate):
                 source.factor = factor
             elif isinstance(source, _Schedule) and factor != 1:
@@ -125,7 +127,7 @@ class Rates:
 
     def traced_factors(self):
         """Returns the factors that a traced step holds as constants."""
-        sources = map(_keras.learning_rate_source, self._leaves)
+        sources = map(keras_private.learning_rate_source, self._leaves)
         return tuple(
             source.factor for source in sources if isinstance(source, PhaseLearningRate)
         )
@@ -133,6 +135,6 @@ class Rates:
     def unwrap(self):
         """Gives optimizers their own schedules back."""
         for leaf in self._leaves:
-            source = _keras.learning_rate_source(leaf)
+            source = keras_private.learning_rate_source(leaf)
             if isinstance(source, PhaseLearningRate):
                 leaf.learning_rate = source.schedule

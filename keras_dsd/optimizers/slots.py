@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dsd import _keras
+from keras_dsd._shared import keras_private
 
 # What the twin's weights hold. A slot that starts like this starts as the weight. It is
 # exact in bfloat16, and no optimizer's constant.
@@ -78,7 +78,7 @@ def trains(optimizer, variable):
     return any(
         variable is trained
         for leaf in leaves(optimizer)
-        for trained in _keras.trained_by(leaf)
+        for trained in keras_private.trained_by(leaf)
     )
 
 
@@ -91,8 +91,8 @@ def keeps_zeros(optimizer):
     return {
         id(weight)
         for leaf in leaves(optimizer)
-        if _keras.optimizer_class(leaf) in _KEEP_ZEROS and not leaf.use_ema
-        for weight in _keras.trained_by(leaf)
+        if keras_private.optimizer_class(leaf) in _KEEP_ZEROS and not leaf.use_ema
+        for weight in keras_private.trained_by(leaf)
     }
 
 
@@ -152,7 +152,7 @@ def find(optimizer, weights):
         # order. Only then do the slots of weights that nobody asked for matter.
         is_unique = all(len(variables) == 1 for variables in by_name.values())
         twins: dict[tuple, dict] = {}
-        for weight in _keras.trained_by(leaf):
+        for weight in keras_private.trained_by(leaf):
             number = number_of.get(id(weight))
             if number is None and is_unique:
                 continue

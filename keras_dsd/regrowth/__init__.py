@@ -1,7 +1,7 @@
 """Regrowth: which connections go and which come while a model trains sparse.
 
-A method says so of one weight tensor at a time; `keras_dsd.regrowing` asks it and moves
-the connections.
+A method says so of one weight tensor at a time; `training.drop_and_grow` asks it and
+moves the connections.
 """
 
 from keras_dsd.regrowth.base import Connections, Counts, Regrowth

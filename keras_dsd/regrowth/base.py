@@ -10,8 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from keras_dsd import _checks, counts
-from keras_dsd._config import Config
+from keras_dsd._shared import checks
+from keras_dsd._shared.config import Config
+from keras_dsd.sparsity import counts
 
 _DECAYS = {  # what is left of the drop fraction after the share p of its time
     "constant": lambda p: 1.0,
@@ -95,8 +96,8 @@ class Regrowth(Config, abc.ABC):
     needs: ClassVar[tuple] = ()
 
     def __post_init__(self):
-        _checks.known(self.decay, "decay", _DECAYS)
-        self._check(_checks.share, "drop_fraction", "stop")
+        checks.known(self.decay, "decay", _DECAYS)
+        self._check(checks.share, "drop_fraction", "stop")
 
     def _check(self, check, *names):
         """Checks some numbers; keeps them as the decimals that were written."""

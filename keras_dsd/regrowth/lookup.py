@@ -5,7 +5,7 @@ Knows the methods; knows no model and no phase.
 
 import re
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.regrowth.base import Regrowth
 from keras_dsd.regrowth.methods import MEST, SET, SNFS, GraNet, RigL, Static
 
@@ -45,7 +45,7 @@ def get(value):
             "`regrowth` must be a method, its name, or a dict of them by regular "
             f"expression. Known: {sorted(BY_NAME)}. Received: regrowth={value!r}"
         )
-    return _checks.known(value, "regrowth", BY_NAME)()
+    return checks.known(value, "regrowth", BY_NAME)()
 
 
 def _get_all(methods):

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_dsd import _checks, schedules
-from keras_dsd._config import Config, serializable
+from keras_dsd._shared import checks
+from keras_dsd._shared.config import Config, serializable
 from keras_dsd.regrowth.base import Regrowth, shares_of
+from keras_dsd.sparsity import schedules
 
 GROWTHS = ("gradient", "random")
 
@@ -93,7 +94,7 @@ class _RandomOrGradient(Regrowth):
 
     def __post_init__(self):
         super().__post_init__()
-        _checks.known(self.growth, "growth", dict.fromkeys(GROWTHS))
+        checks.known(self.growth, "growth", dict.fromkeys(GROWTHS))
 
     @property
     def needs(self):  # type: ignore[override]
@@ -140,7 +141,7 @@ class MEST(_RandomOrGradient):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check(_checks.not_negative, "gradient_factor", "soft_bound")
+        self._check(checks.not_negative, "gradient_factor", "soft_bound")
 
     @property
     def needs(self):  # type: ignore[override]
@@ -199,8 +200,8 @@ class GraNet(_RandomOrGradient):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check(_checks.sparsity, "initial_sparsity")
-        self._check(_checks.share, "prune_stop")
+        self._check(checks.sparsity, "initial_sparsity")
+        self._check(checks.share, "prune_stop")
 
     def schedule(self, final, length, every):
         """Returns the sparsity over time, see `phases.Sparse.schedule_over`."""

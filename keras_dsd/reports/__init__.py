@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reports: records of runs as text and pictures. Knows the records only."""
 
 __all__ = [
     "audit_view",

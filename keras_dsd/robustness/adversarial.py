@@ -7,7 +7,8 @@ its loss and its gradients. Knows no stream and no report.
 import keras
 import numpy as np
 
-from keras_dsd import _checks, backend
+from keras_dsd import backend
+from keras_dsd._shared import checks
 from keras_dsd.robustness import data
 
 FAMILY = "adversarial"
@@ -53,7 +54,7 @@ def fgsm(model, x, y, epsilon, *, loss=None, preprocess=None):
     0.1
     """
     images, labels = data.check_arrays(x, y)
-    _checks.share(epsilon, "epsilon")
+    checks.share(epsilon, "epsilon")
     return _climb(_gradient(model, loss, preprocess), images, labels, epsilon, [1.0])
 
 
@@ -102,10 +103,10 @@ def pgd(
     8.0
     """
     images, labels = data.check_arrays(x, y)
-    _checks.share(epsilon, "epsilon")
-    steps = _checks.integer(steps, "steps", at_least=1)
-    seed = _checks.integer(seed, "seed", at_least=0)
-    first_index = _checks.integer(first_index, "first_index", at_least=0)
+    checks.share(epsilon, "epsilon")
+    steps = checks.integer(steps, "steps", at_least=1)
+    seed = checks.integer(seed, "seed", at_least=0)
+    first_index = checks.integer(first_index, "first_index", at_least=0)
     gradient = _gradient(model, loss, preprocess)
     start = _start(images, seed, first_index)
     return _climb(gradient, images, labels, epsilon, [2.5 / steps] * steps, start)
@@ -161,7 +162,7 @@ def _gradient(model, loss, preprocess):
         raise TypeError(
             f"Attacks need the gradients of a Keras model. Received: model={model!r}"
         )
-    _checks.function(preprocess, "preprocess", "a batch")
+    checks.function(preprocess, "preprocess", "a batch")
     if loss is None:
         loss = getattr(model, "loss", None)
     if not (isinstance(loss, str) or callable(loss)):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness.corruptions import corrupting
 
 BATCH_SIZE = 128
@@ -57,7 +57,7 @@ def white(images):
 def check_batch_size(batch_size):
     """Returns the number of images in a batch; `None` means 128."""
     size = BATCH_SIZE if batch_size is None else batch_size
-    return _checks.integer(size, "batch_size", at_least=1)
+    return checks.integer(size, "batch_size", at_least=1)
 
 
 def check_arrays(x, y):
@@ -115,7 +115,7 @@ def _checked_batches(x):
 
 
 def _labels(y):
-    labels = _checks.array(y, "y")
+    labels = checks.array(y, "y")
     if labels.ndim == 0 or labels.dtype.kind not in "biuf":
         raise ValueError(
             "Labels must be an array of numbers, one for each image. Received: "

@@ -6,7 +6,7 @@ pixels.
 
 import dataclasses
 
-from keras_dsd import _checks, _directions
+from keras_dsd._shared import checks, directions
 from keras_dsd.robustness import adversarial, published, streams
 from keras_dsd.robustness.corruptions import catalog, corrupting
 from keras_dsd.robustness.progress import bar
@@ -90,8 +90,8 @@ def evaluate(
     >>> list(report.table), sorted(report.table["fog"])
     (['contrast', 'fog'], [1, 5])
     """
-    _checks.boolean(progress, "progress")
-    _directions.check(mode)
+    checks.boolean(progress, "progress")
+    directions.check(mode)
     names, severities = _names(corruptions), _severities(severities)
     scoring = Scoring(model, metric, preprocess)
     scorings = [scoring]
@@ -144,7 +144,7 @@ def _report(scoring, mode, images, source, conditions):
             table.setdefault(name, {})[severity] = values[name, severity]
     return RobustnessReport(
         metric=scoring.name,
-        grows=_directions.grows(scoring.name, mode),
+        grows=directions.grows(scoring.name, mode),
         clean=values.get(streams.CLEAN),
         table=table,
         families={name: _family(name) for name in table},
@@ -166,7 +166,7 @@ def _names(corruptions):
         return None
     names = (corruptions,)
     if not isinstance(corruptions, str):
-        names = tuple(_checks.listed(corruptions, "corruptions", "names"))
+        names = tuple(checks.listed(corruptions, "corruptions", "names"))
     for name in names:
         if not isinstance(name, str):
             raise TypeError(

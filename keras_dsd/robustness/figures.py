@@ -4,7 +4,7 @@ import numbers
 
 from matplotlib.figure import Figure
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 
 COLORS = "viridis"
 
@@ -120,7 +120,7 @@ def plot_fourier_sensitivity(sensitivity, path=None):
     >>> from keras_dsd import robustness
     >>> figure = robustness.plot_fourier_sensitivity(np.zeros((5, 5)))
     """
-    sensitivity = _checks.array(sensitivity, "sensitivity")
+    sensitivity = checks.array(sensitivity, "sensitivity")
     if sensitivity.ndim != 2 or sensitivity.dtype.kind not in "biuf":
         raise ValueError(
             "`sensitivity` must be an array of numbers of rank 2. Received: shape "

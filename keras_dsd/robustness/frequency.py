@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness import streams
 from keras_dsd.robustness.data import Data, white
 from keras_dsd.robustness.progress import bar
@@ -68,10 +68,10 @@ def radius_accuracy(
     >>> list(found)
     [0, 4, 12]
     """
-    _checks.known(keep, "keep", dict.fromkeys(KEEP))
+    checks.known(keep, "keep", dict.fromkeys(KEEP))
     if radii is not None:
-        radii = _checks.listed(radii, "radii", "numbers")
-        radii = [_checks.not_negative(radius, "radii") for radius in radii]
+        radii = checks.listed(radii, "radii", "numbers")
+        radii = [checks.not_negative(radius, "radii") for radius in radii]
         if not radii or len(set(radii)) < len(radii):
             raise ValueError(
                 f"`radii` must be a list of different numbers. Received: radii={radii}"
@@ -137,10 +137,10 @@ def fourier_sensitivity(
     >>> robustness.fourier_sensitivity(model, x, y, reach=2, progress=False).shape
     (5, 5)
     """
-    _checks.positive(norm, "norm")
-    seed = _checks.integer(seed, "seed", at_least=0)
+    checks.positive(norm, "norm")
+    seed = checks.integer(seed, "seed", at_least=0)
     if reach is not None:
-        reach = _checks.integer(reach, "reach", at_least=0)
+        reach = checks.integer(reach, "reach", at_least=0)
     axes: list = []
 
     def plan(shape, start):
@@ -178,7 +178,7 @@ def _measure(what, plan, scoring, x, y, batch_size, progress):
     whose first image has the index `start`; the model gets what the function returns in
     the range that the images had.
     """
-    _checks.boolean(progress, "progress")
+    checks.boolean(progress, "progress")
     data = Data(x, y)
     batches = data.length(batch_size)
 

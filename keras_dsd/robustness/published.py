@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness import data, streams
 from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
@@ -145,7 +145,7 @@ def npy_set(folder, clean=None):
             )
     if clean is None:
         return CorruptedSet(cells, None)
-    parts = _checks.listed(clean, "clean", "images and labels")
+    parts = checks.listed(clean, "clean", "images and labels")
     if len(parts) != 2:
         raise ValueError(
             f"`clean` must be (x, y). Received: clean of {len(parts)} parts"
@@ -197,7 +197,7 @@ def published_set(name, *, clean=None, data_dir=None):
     >>> len(data.conditions(None, None))  # clean, and 19 corruptions of 5 severities
     96
     """
-    split, of_clean = _checks.known(name, "name", _TFDS)
+    split, of_clean = checks.known(name, "name", _TFDS)
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:

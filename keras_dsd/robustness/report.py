@@ -7,7 +7,7 @@ import pathlib
 import statistics
 import typing
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness import published_errors, tables
 
 
@@ -279,7 +279,7 @@ def check_baseline(baseline, table):
         baseline: `"alexnet"`.
         table: iterable of (corruption, severity).
     """
-    _checks.known(baseline, "baseline", {"alexnet": None})
+    checks.known(baseline, "baseline", {"alexnet": None})
     found: dict = {}
     for name, severity in table:
         found.setdefault(name, []).append(severity)

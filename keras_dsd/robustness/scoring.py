@@ -6,7 +6,7 @@ Knows models and metrics; nothing of what the conditions are.
 import keras
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 
 
 class Scoring:
@@ -27,7 +27,7 @@ class Scoring:
                 f"Received: model={model!r}"
             )
         self.model = model
-        self.preprocess = _checks.function(preprocess, "preprocess", "a batch")
+        self.preprocess = checks.function(preprocess, "preprocess", "a batch")
         self._predict = getattr(model, "predict_on_batch", model)
         self._new = _maker(metric)
         self.name = _name(metric)

@@ -8,7 +8,7 @@ import collections
 import concurrent.futures
 import itertools
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness.corruptions import catalog, corrupting
 from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 from keras_dsd.robustness.data import Data
@@ -32,7 +32,7 @@ class Corrupting:
     """
 
     def __init__(self, x, y, *, seed, constants, untouched=()):
-        self.seed = _checks.integer(seed, "seed", at_least=0)
+        self.seed = checks.integer(seed, "seed", at_least=0)
         self.constants = corrupting.check_constants(constants)
         self._untouched = untouched
         self._data = Data(x, y)

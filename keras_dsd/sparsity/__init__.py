@@ -1,4 +1,4 @@
-"""TODO."""
+"""Sparsity: how many weights go, when, how spread over layers, and which ones."""
 
 __all__ = [
     "counts",

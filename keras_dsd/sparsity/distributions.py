@@ -14,7 +14,8 @@ from fractions import Fraction
 
 import keras
 
-from keras_dsd import _checks, counts
+from keras_dsd._shared import checks
+from keras_dsd.sparsity import counts
 
 
 @keras.saving.register_keras_serializable(package="keras_dsd")
@@ -36,7 +37,7 @@ def uniform(shapes, sparsity, paths=None):
     >>> distributions.uniform([(784, 300), (300, 10)], 0.5)
     [0.5, 0.5]
     """
-    target = counts.as_fraction(_checks.sparsity(sparsity))
+    target = counts.as_fraction(checks.sparsity(sparsity))
     return [_as_float(target, math.prod(shape)) for shape in _checked(shapes)]
 
 
@@ -125,7 +126,7 @@ def global_(shapes, sparsity, paths=None):
     >>> distributions.global_([(784, 300), (300, 10)], 0.5)
     [None, None]
     """
-    _checks.sparsity(sparsity)
+    checks.sparsity(sparsity)
     return [None for _ in _checked(shapes)]
 
 
@@ -151,7 +152,7 @@ class PerLayer:
                 re.compile(regex)
             except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"{wanted} ({error}). Received: {regex!r}") from error
-            value = _checks.sparsity(value, f"targets[{regex!r}]")
+            value = checks.sparsity(value, f"targets[{regex!r}]")
             targets[regex] = float(counts.as_fraction(value))
         object.__setattr__(self, "targets", targets)
 
@@ -234,7 +235,7 @@ def get(identifier):
         return per_layer(identifier)
     if callable(identifier):
         return identifier
-    return _checks.known(identifier, "distribution", BY_NAME)
+    return checks.known(identifier, "distribution", BY_NAME)
 
 
 def _checked(shapes, rank=1):
@@ -252,7 +253,7 @@ def _checked(shapes, rank=1):
 
 def _scaled(shapes, sparsity, raw):
     """Returns the sparsities 1 - eps * raw; layers that this overfills stay dense."""
-    target = counts.as_fraction(_checks.sparsity(sparsity))
+    target = counts.as_fraction(checks.sparsity(sparsity))
     sizes = [math.prod(shape) for shape in shapes]
     budget = (1 - target) * sum(sizes)
     sparse = set(range(len(sizes)))

@@ -10,7 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd import _checks, backend, choice, counts, patterns
+from keras_dsd import backend
+from keras_dsd._shared import checks
+from keras_dsd.sparsity import counts, patterns, topk
 
 
 def magnitude(weights, sparsity, pattern=None):
@@ -43,7 +45,7 @@ def magnitude(weights, sparsity, pattern=None):
     """
     pattern = patterns.get(pattern)
     if pattern.sparsity is None or sparsity is not None:
-        _checks.sparsity(sparsity)
+        checks.sparsity(sparsity)
     if pattern.sparsity is None:
         zeros = counts.zeros
     elif sparsity in (None, pattern.sparsity) or (
@@ -84,7 +86,7 @@ def global_magnitude(weights, sparsity):
     >>> [keras.ops.convert_to_numpy(mask).astype(int).tolist() for mask in found]
     [[0, 1], [1, 1, 0]]
     """
-    _checks.sparsity(sparsity)
+    checks.sparsity(sparsity)
     if not isinstance(weights, (list, tuple)):
         raise TypeError(
             "`weights` must be a list of arrays. "
@@ -130,7 +132,7 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
     >>> keras.ops.convert_to_numpy(new).astype(int).tolist()
     [1, 0, 1, 1]
     """
-    _checks.fraction(fraction, "fraction")
+    checks.fraction(fraction, "fraction")
     weights = _floating(weights, "weights")
     scores = _floating(growth_scores, "growth_scores")
     active = _boolean(mask)
@@ -142,11 +144,11 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
             )
     number = int(backend.count(active))
     moved = counts.zeros(number, fraction)
-    ranks = choice.rank(weights, active)
-    kept, sound = choice.best([ranks], [active], [number - moved])
+    ranks = topk.rank(weights, active)
+    kept, sound = topk.best([ranks], [active], [number - moved])
     free = ops.logical_not(kept[0])
-    ranks = choice.signed_rank(scores, free, moved)
-    grown, growing = choice.best([ranks], kept, [moved], added=True)
+    ranks = topk.signed_rank(scores, free, moved)
+    grown, growing = topk.best([ranks], kept, [moved], added=True)
     for flag, name in ((sound, "weights"), (growing, "growth_scores")):
         if not ops.convert_to_numpy(flag).all():
             raise ValueError(
@@ -199,7 +201,7 @@ def _boolean(mask):
 
 def _checked(tensors, weight_patterns, zeros, shared, names):
     """Calls `choose`; complains of weights that are not finite if they are known."""
-    found, finite = choice.choose(tensors, weight_patterns, zeros, shared)
+    found, finite = topk.choose(tensors, weight_patterns, zeros, shared)
     if not backend.is_traced(finite):
         flags = ops.convert_to_numpy(finite)
         if not flags.all():

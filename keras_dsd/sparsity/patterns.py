@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import keras
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +106,8 @@ class NM(_Pattern):
     m: int
 
     def __post_init__(self):
-        n = _checks.integer(self.n, "n", at_least=1)
-        m = _checks.integer(self.m, "m", at_least=1)
+        n = checks.integer(self.n, "n", at_least=1)
+        m = checks.integer(self.m, "m", at_least=1)
         if n > m:
             raise ValueError(
                 "`n`, the weights that survive, must not exceed `m`, the weights in a "
@@ -164,7 +164,7 @@ class Block(_Pattern):
                 f"Received: shape={self.shape!r}"
             )
         # A file holds a list; a tuple again compares and hashes like the original.
-        sides = tuple(_checks.integer(side, "shape", at_least=1) for side in self.shape)
+        sides = tuple(checks.integer(side, "shape", at_least=1) for side in self.shape)
         object.__setattr__(self, "shape", sides)
 
     def units(self, shape):

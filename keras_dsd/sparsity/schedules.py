@@ -13,8 +13,9 @@ import numbers
 
 import keras
 
-from keras_dsd import _checks, counts
-from keras_dsd.learning_rates import PhaseLearningRate
+from keras_dsd._shared import checks
+from keras_dsd.optimizers.learning_rates import PhaseLearningRate
+from keras_dsd.sparsity import counts
 
 __all__ = [
     "BY_NAME",
@@ -39,7 +40,7 @@ class _Schedule:
             value = getattr(self, field.name)
             if field.name in ("final", "initial"):
                 # As the decimal that was written: float32(0.29) becomes 0.29.
-                value = counts.as_fraction(_checks.sparsity(value, field.name))
+                value = counts.as_fraction(checks.sparsity(value, field.name))
                 value = float(value)
             else:
                 value = _time(value, field.name, at_least=0)
@@ -244,7 +245,7 @@ def named(name):
     >>> schedules.named("cubic")(final=0.5, end=10)
     Cubic(final=0.5, initial=0.0, begin=0, end=10)
     """
-    return _checks.known(name, "schedule", BY_NAME)
+    return checks.known(name, "schedule", BY_NAME)
 
 
 def _time(value, name, at_least=-math.inf):

@@ -13,8 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd import backend, patterns
+from keras_dsd import backend
 from keras_dsd.backend.tables import KEYS, Cuts, take_rows
+from keras_dsd.sparsity import patterns
 
 
 class Decisions(NamedTuple):

@@ -1,4 +1,7 @@
-"""TODO."""
+"""Studies: several runs over seeds, and the decision that they allow.
+
+Knows models and data only by the functions that make them.
+"""
 
 __all__ = [
     "demo",

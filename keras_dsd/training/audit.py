@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 
 ENTRY = {
     "path": str,
@@ -76,7 +76,7 @@ class AuditLog:
         """
         kept = []
         if epoch is not None:
-            epoch = _checks.integer(epoch, "epoch", at_least=0)
+            epoch = checks.integer(epoch, "epoch", at_least=0)
             kept = [line for line in self._lines() if _is_before(epoch, line)]
         new = self.path.with_name(self.path.name + ".tmp")
         try:
@@ -223,11 +223,11 @@ def _record(step, epoch, phase, drop_fraction, explored, weights):
             f"Received: weights={weights!r}"
         )
     return {
-        "step": _checks.integer(step, "step", at_least=0),
-        "epoch": _checks.integer(epoch, "epoch", at_least=0),
-        "phase": _checks.integer(phase, "phase", at_least=0),
-        "drop_fraction": float(_checks.fraction(drop_fraction, "drop_fraction")),
-        "explored": float(_checks.fraction(explored, "explored")),
+        "step": checks.integer(step, "step", at_least=0),
+        "epoch": checks.integer(epoch, "epoch", at_least=0),
+        "phase": checks.integer(phase, "phase", at_least=0),
+        "drop_fraction": float(checks.fraction(drop_fraction, "drop_fraction")),
+        "explored": float(checks.fraction(explored, "explored")),
         "weights": weights,
     }
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import keras
 
-from keras_dsd import _checks, _keras, backend, regrowing, wrapping
-from keras_dsd.audit import AuditLog
-from keras_dsd.learning_rates import Rates
-from keras_dsd.phases import Sparse
+from keras_dsd import backend
+from keras_dsd._shared import checks, keras_private
+from keras_dsd.layers import conversion
+from keras_dsd.optimizers.learning_rates import Rates
 from keras_dsd.regrowth import Static
-from keras_dsd.run import Run
-from keras_dsd.targets import Targets
-from keras_dsd.timeline import Timeline
-from keras_dsd.watch import Watch
+from keras_dsd.training import drop_and_grow
+from keras_dsd.training.audit import AuditLog
+from keras_dsd.training.phases import Sparse
+from keras_dsd.training.recorder import Watch
+from keras_dsd.training.run import Run
+from keras_dsd.training.timeline import Timeline
+from keras_dsd.training.zero_counts import Targets
 
 
 class DSDCallback(keras.callbacks.Callback):
@@ -65,9 +68,9 @@ class DSDCallback(keras.callbacks.Callback):
     def __init__(self, phases, *, seed=0, audit=None, verbose=1):
         super().__init__()
         self.timeline = Timeline(phases)
-        self.seed = _checks.integer(seed, "seed", at_least=0)
+        self.seed = checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
-        self.verbose = _checks.integer(verbose, "verbose", at_least=0)
+        self.verbose = checks.integer(verbose, "verbose", at_least=0)
         self._run: Any = None
 
     def set_model(self, model):
@@ -77,7 +80,7 @@ class DSDCallback(keras.callbacks.Callback):
         is to make room for values that a later phase goes back to.
         """
         super().set_model(model)
-        self._states = wrapping.states(model)
+        self._states = conversion.states(model)
         if not self._states:
             raise ValueError(
                 "The model holds no `Prunable` layer: call "
@@ -104,7 +107,7 @@ class DSDCallback(keras.callbacks.Callback):
         if any(phase.lr_factor is not None for phase in self.timeline.phases):
             self._rates.check()
         for targets in self._targets.values():
-            regrowing.check(targets, weights, model.optimizer)
+            drop_and_grow.check(targets, weights, model.optimizer)
         restores = [getattr(phase, "restore", None) for phase in self.timeline.phases]
         if "rewind" in restores:
             for state in self._states:
@@ -143,7 +146,7 @@ class DSDCallback(keras.callbacks.Callback):
             # which takes longer than a small step.
             model = self.model
             self._run.update_masks()
-            _keras.keep_written(model)
+            keras_private.keep_written(model)
             self._choose_train_function()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -11,9 +11,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd import backend, choice, counts, draws, optimizer_slots
+from keras_dsd import backend
+from keras_dsd.layers import draws
+from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.regrowth import Connections, Counts, GraNet
-from keras_dsd.updates import refuse
+from keras_dsd.sparsity import counts, topk
+from keras_dsd.training.mask_updates import refuse
 
 
 def for_phase(targets, weights, optimizer):
@@ -123,7 +126,7 @@ class Regrowing:
         if "momentum" in method.needs:
             variables = [weight.variable for weight in weights]
             self._momenta = optimizer_slots.momenta(optimizer, variables)
-        rank, mean = backend.fused(choice.rank), backend.fused(_mean_momentum)
+        rank, mean = backend.fused(topk.rank), backend.fused(_mean_momentum)
         drop, grow = backend.fused(self._drop_rank), backend.fused(self._grow_rank)
 
         # These read the variables; what is to be read instead of masks is given.
@@ -138,18 +141,18 @@ class Regrowing:
         def prune(number):
             values, masks = [w.variable.value for w in weights], self._masks()
             ranks = [rank(*pair) for pair in zip(values, masks, strict=True)]
-            return choice.best(ranks, masks, number, together=True)
+            return topk.best(ranks, masks, number, together=True)
 
         def exchange(alive, numbers, scale, random):
             alive = alive or self._masks()
             looked_at = self._looked_at(scale, random)
             ranks = [drop(*pair) for pair in zip(looked_at, alive, strict=True)]
-            stay, sound = choice.best(ranks, alive, numbers[0])
+            stay, sound = topk.best(ranks, alive, numbers[0])
             ranks = [
                 grow(*one, numbers[1][number])
                 for number, one in enumerate(zip(looked_at, stay, strict=True))
             ]
-            new, growing = choice.best(ranks, stay, numbers[1], added=True)
+            new, growing = topk.best(ranks, stay, numbers[1], added=True)
             return new, sound & growing
 
         self._look = backend.compiled(look)
@@ -158,11 +161,11 @@ class Regrowing:
 
     def _drop_rank(self, looked_at, mask):
         score = self.method.drop_score(self._connections(looked_at, mask))
-        return choice.rank(score, mask)
+        return topk.rank(score, mask)
 
     def _grow_rank(self, looked_at, mask, number):
         score = self.method.grow_score(self._connections(looked_at, mask))
-        return choice.signed_rank(score, ops.logical_not(mask), number)
+        return topk.signed_rank(score, ops.logical_not(mask), number)
 
     def _connections(self, looked_at, mask):
         value, scale, gradient, random = looked_at

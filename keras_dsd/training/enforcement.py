@@ -6,7 +6,7 @@ training loop.
 
 import warnings
 
-from keras_dsd import optimizer_slots
+from keras_dsd.optimizers import slots as optimizer_slots
 
 
 class Enforcement:

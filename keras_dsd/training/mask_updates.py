@@ -10,7 +10,10 @@ import collections
 import numpy as np
 from keras import ops
 
-from keras_dsd import backend, choice, draws, optimizer_slots
+from keras_dsd import backend
+from keras_dsd.layers import draws
+from keras_dsd.optimizers import slots as optimizer_slots
+from keras_dsd.sparsity import topk
 
 
 class Updates:
@@ -76,7 +79,7 @@ class Updates:
                 run(*columns)
                 continue
             new = [
-                choice.mask(scores[number], targets.patterns[number], *one)
+                topk.mask(scores[number], targets.patterns[number], *one)
                 for number, *one in zip(numbers, *columns, strict=True)
             ]
             self.lay([self._weights[number] for number in numbers], new)
@@ -110,7 +113,7 @@ class Updates:
         def decide(scores, zeros):
             if not scores:
                 scores = [weight.variable.value for weight in self._weights]
-            decisions = choice.decide(scores, weight_patterns, zeros, shared)
+            decisions = topk.decide(scores, weight_patterns, zeros, shared)
             decided = [decisions.columns(numbers) for numbers, _ in apply]
             return decisions.finite, decided
 
@@ -137,7 +140,7 @@ class Updates:
         def choose(values, *decided):
             if pattern is None:  # a mask
                 return decided[0]
-            return choice.mask(values[0], pattern, *decided)
+            return topk.mask(values[0], pattern, *decided)
 
         def lay(values, new):
             weight, old, *slots = values

@@ -10,16 +10,10 @@ import re
 import zlib
 from typing import Any
 
-from keras_dsd import (
-    _checks,
-    _directions,
-    counts,
-    distributions,
-    patterns,
-    regrowth,
-    schedules,
-)
-from keras_dsd._config import Config, serializable
+from keras_dsd import regrowth
+from keras_dsd._shared import checks, directions
+from keras_dsd._shared.config import Config, serializable
+from keras_dsd.sparsity import counts, distributions, patterns, schedules
 
 RESTORES = ("random", "rewind", "zero")
 
@@ -62,15 +56,15 @@ class Plateau(Config):
                 "`monitor` must be a key of the logs, a string. "
                 f"Received: monitor={self.monitor!r}"
             )
-        _checks.integer(self.patience, "patience", at_least=1)
-        _checks.not_negative(self.min_delta, "min_delta")
-        _directions.check(self.mode)
+        checks.integer(self.patience, "patience", at_least=1)
+        checks.not_negative(self.min_delta, "min_delta")
+        directions.check(self.mode)
 
     def improves(self, value, best):
         """Returns whether `value` is better than `best` (NaN: there is none yet)."""
         if math.isnan(best):
             return not math.isnan(value)
-        if _directions.grows(self.monitor, self.mode):
+        if directions.grows(self.monitor, self.mode):
             return value > best + self.min_delta
         return value < best - self.min_delta
 
@@ -85,9 +79,9 @@ class Phase(Config):
     until: Plateau | None = None
 
     def __post_init__(self):
-        _checks.integer(self.epochs, "epochs", at_least=1)
+        checks.integer(self.epochs, "epochs", at_least=1)
         if self.lr_factor is not None:
-            _checks.positive(self.lr_factor, "lr_factor")
+            checks.positive(self.lr_factor, "lr_factor")
         if self.until is not None and not isinstance(self.until, Plateau):
             raise TypeError(
                 "`until` must be a `phases.Plateau` or None. "
@@ -194,7 +188,7 @@ class Sparse(Phase):
                 "zero, a number in [0, 1). Received: sparsity=None"
             )
         else:
-            _checks.sparsity(self.sparsity)
+            checks.sparsity(self.sparsity)
         final = getattr(self.schedule, "final", self.sparsity)
         if final != self.sparsity:
             raise ValueError(
@@ -202,7 +196,7 @@ class Sparse(Phase):
                 f"Received: sparsity={self.sparsity!r}, schedule={self.schedule!r}"
             )
         if self.update_every is not None:
-            _checks.integer(self.update_every, "update_every", at_least=1)
+            checks.integer(self.update_every, "update_every", at_least=1)
             if self.is_static and self.regrowth is None:
                 raise ValueError(
                     "`update_every` has no effect where the sparsity does not change. "
@@ -213,7 +207,7 @@ class Sparse(Phase):
     def _check_fixed(self, pattern):
         if self.sparsity is None:
             object.__setattr__(self, "sparsity", float(pattern.sparsity))
-        elif counts.as_fraction(_checks.sparsity(self.sparsity)) != pattern.sparsity:
+        elif counts.as_fraction(checks.sparsity(self.sparsity)) != pattern.sparsity:
             raise ValueError(
                 f"{pattern} is a sparsity of {float(pattern.sparsity)}; leave "
                 f"`sparsity` out. Received: sparsity={self.sparsity!r}"
@@ -238,7 +232,7 @@ class Sparse(Phase):
                 'so `schedule` must be "one_shot". Received: '
                 f"schedule={self.schedule!r}, regrowth={self.regrowth!r}"
             )
-        _checks.sparsity(self.sparsity)
+        checks.sparsity(self.sparsity)
         if self.initial_sparsity > self.sparsity:
             raise ValueError(
                 "The phase must end at least as sparse as it starts. Received: "
@@ -316,7 +310,7 @@ class Redense(Phase):
 
     def __post_init__(self):
         super().__post_init__()
-        _checks.known(self.restore, "restore", dict.fromkeys(RESTORES))
+        checks.known(self.restore, "restore", dict.fromkeys(RESTORES))
 
 
 def dsd(epochs, sparsity=0.3, cycles=1):
@@ -340,9 +334,9 @@ def dsd(epochs, sparsity=0.3, cycles=1):
     >>> [type(phase).__name__ for phase in phases.dsd(epochs=30)]
     ['Dense', 'Sparse', 'Redense']
     """
-    cycles = _checks.integer(cycles, "cycles", at_least=1)
-    epochs = _checks.integer(epochs, "epochs", at_least=2 * cycles + 1)
-    _checks.sparsity(sparsity)
+    cycles = checks.integer(cycles, "cycles", at_least=1)
+    epochs = checks.integer(epochs, "epochs", at_least=2 * cycles + 1)
+    checks.sparsity(sparsity)
     part = epochs // (2 * cycles + 1)
     result: list[Phase] = [Dense(epochs - 2 * cycles * part)]
     for cycle in range(1, cycles + 1):

@@ -8,7 +8,7 @@ import dataclasses
 
 from keras import ops
 
-from keras_dsd import audit
+from keras_dsd.training import audit
 
 
 @dataclasses.dataclass

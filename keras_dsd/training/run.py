@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_dsd import optimizer_slots, regrowing
-from keras_dsd.enforcing import Enforcement
-from keras_dsd.phases import Sparse
-from keras_dsd.position import Position
-from keras_dsd.timeline import goes_on
-from keras_dsd.updates import Updates
+from keras_dsd.layers.position import Position
+from keras_dsd.optimizers import slots as optimizer_slots
+from keras_dsd.training import drop_and_grow
+from keras_dsd.training.enforcement import Enforcement
+from keras_dsd.training.mask_updates import Updates
+from keras_dsd.training.phases import Sparse
+from keras_dsd.training.timeline import goes_on
 
 
 class Run:
@@ -108,7 +109,7 @@ class Run:
         self._schedule = None
         self._regrowings = []
         if isinstance(phase, Sparse):
-            self._regrowings = regrowing.for_phase(
+            self._regrowings = drop_and_grow.for_phase(
                 self._targets[index], self._weights, self._optimizer
             )
             self._schedule = phase.schedule_over(

@@ -3,7 +3,7 @@
 Knows phases and epoch numbers; knows no model.
 """
 
-from keras_dsd.phases import Phase, Redense, Sparse
+from keras_dsd.training.phases import Phase, Redense, Sparse
 
 
 class Timeline:

@@ -5,8 +5,10 @@ shape allows, and complains before anything is trained. Knows a phase and the sh
 weights; knows no values.
 """
 
-from keras_dsd import _checks, counts, distributions, patterns, regrowth
+from keras_dsd import regrowth
+from keras_dsd._shared import checks
 from keras_dsd.regrowth import lookup
+from keras_dsd.sparsity import counts, distributions, patterns
 
 
 class Targets:
@@ -113,7 +115,7 @@ class Targets:
             )
         for share in shares:
             if share is not None:
-                _checks.sparsity(share, "distribution")
+                checks.sparsity(share, "distribution")
         return iter(shares)
 
     def zeros(self, sparsity):

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
 
@@ -93,7 +93,7 @@ def test_zeros_that_no_mask_holds():
 
 def lay(model, *masks):
     """Lays masks of 0 and 1 over the pruned weights of a model, in their order."""
-    for weight, mask in zip(wrapping.pruned_weights(model), masks, strict=True):
+    for weight, mask in zip(conversion.pruned_weights(model), masks, strict=True):
         weight.mask.assign(np.array(mask, bool))
 
 

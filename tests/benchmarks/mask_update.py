@@ -23,9 +23,12 @@ import numpy as np
 from keras import ops
 
 import keras_dsd
-from keras_dsd import backend, choice, phases, regrowing, wrapping
-from keras_dsd.targets import Targets
-from keras_dsd.updates import Updates
+from keras_dsd import backend, phases
+from keras_dsd.layers import conversion
+from keras_dsd.sparsity import topk
+from keras_dsd.training import drop_and_grow
+from keras_dsd.training.mask_updates import Updates
+from keras_dsd.training.zero_counts import Targets
 from tests.benchmarks import tfmot
 
 SPARSITY = 0.5
@@ -41,7 +44,7 @@ class Pruned:
         for side in sides[1:]:
             self._model.add(keras.layers.Dense(side, use_bias=False))
         keras_dsd.make_prunable(self._model, track_gradients=True)
-        weights = wrapping.pruned_weights(self._model)
+        weights = conversion.pruned_weights(self._model)
         self.variables = [weight.variable for weight in weights]
         rng = np.random.default_rng(0)
         self.values = [
@@ -59,7 +62,7 @@ class Pruned:
             ),
             "2:4": Targets(phases.Sparse(epochs=1, pattern="2:4"), weights),
         }
-        (self._rigl,) = regrowing.for_phase(self._targets, weights, optimizer)
+        (self._rigl,) = drop_and_grow.for_phase(self._targets, weights, optimizer)
         for weight in weights:
             weight.gradient.assign(rng.standard_normal(weight.shape, dtype="float32"))
         self._written = [*self.variables, *optimizer.variables]
@@ -67,7 +70,7 @@ class Pruned:
         self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
         kinds, alone = self._targets.patterns, [False] * len(weights)
         self._select = backend.compiled(
-            lambda values, zeros: choice.decide(values, kinds, zeros, alone).cuts
+            lambda values, zeros: topk.decide(values, kinds, zeros, alone).cuts
         )
         middle = sum(value.size for value in self.values) // 2
         self._pass = _reading(self.variables, lambda flat: ops.max(flat))

@@ -11,7 +11,8 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import keras_dsd
-from keras_dsd import audit, cli, demo
+from keras_dsd import audit, cli
+from keras_dsd.studies import demo
 
 
 @pytest.fixture

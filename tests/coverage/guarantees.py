@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 import keras_dsd as dsd
-from keras_dsd import counts, wrapping
+from keras_dsd.layers import conversion
+from keras_dsd.sparsity import counts
 from tests import helpers
 
 SPARSITY = 0.5
@@ -21,7 +22,7 @@ class AtEpochEnd(keras.callbacks.Callback):
         self.values = []
 
     def on_epoch_end(self, epoch, logs=None):
-        pruned = wrapping.pruned_weights(self.model)
+        pruned = conversion.pruned_weights(self.model)
         self.values.append(helpers.values([weight.variable for weight in pruned]))
 
 
@@ -43,7 +44,7 @@ def assert_equal(these, those):
 
 def own_weights(model):
     """Returns the weights of a model, none of what pruning adds."""
-    added = {id(v) for state in wrapping.states(model) for v in state.variables}
+    added = {id(v) for state in conversion.states(model) for v in state.variables}
     return [weight for weight in model.weights if id(weight) not in added]
 
 
@@ -96,7 +97,7 @@ def check(model, x, *, wrap=None, path=None, **compile_options):
         wrap(model)
     else:
         dsd.make_prunable(model, include=".")
-    pruned = wrapping.pruned_weights(model)
+    pruned = conversion.pruned_weights(model)
     assert pruned
     assert [(weight.path, id(weight)) for weight in own_weights(model)] == before[1]
     assert_equal(predict(model, x), outputs)

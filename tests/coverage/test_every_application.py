@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import counts, wrapping
+from keras_dsd.layers import conversion
+from keras_dsd.sparsity import counts
 from tests import helpers
 from tests.coverage import guarantees
 
@@ -91,7 +92,7 @@ def test_wrapped_trained_and_stripped(name):
         verbose=0,
     )
     assert watch.batches and (watch.moved, watch.stale) == (0, 0)
-    pruned = wrapping.pruned_weights(model)
+    pruned = conversion.pruned_weights(model)
     for weight, mask in zip(pruned, helpers.masks_of(model), strict=True):
         assert np.count_nonzero(~mask) == counts.zeros(mask.size, SPARSITY), weight.path
     dense = [row.reason for row in dsd.sparsity_report(model).rows if row.reason]

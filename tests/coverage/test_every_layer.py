@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import prunable, wrapping
+from keras_dsd.layers import conversion, prunable
 from tests.coverage import cases, guarantees
 
 CLASSES = cases.classes()
@@ -44,7 +44,7 @@ def test_by_hand_before_it_is_built(name):
         weight.path for weight in plain.weights
     ]
     guarantees.assert_equal(guarantees.predict(model, x), expected)
-    assert {weight.sparsity for weight in wrapping.pruned_weights(model)} == {0.25}
+    assert {weight.sparsity for weight in conversion.pruned_weights(model)} == {0.25}
     dsd.strip(model)
     assert guarantees.outside(model)[0] == guarantees.outside(plain)[0]
     assert model.get_config() == plain.get_config()

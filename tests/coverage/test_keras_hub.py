@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 from tests.coverage import guarantees
 
@@ -80,7 +80,7 @@ def test_wrapped_trained_saved_and_stripped(name, tmp_path):
     guarantees.assert_equal(guarantees.predict(model, x), outputs)
     model.compile("adam", "mse", run_eagerly=True)
     guarantees.fit(model, x, [dsd.phases.Sparse(1, sparsity=0.5)])
-    pruned = wrapping.pruned_weights(model)
+    pruned = conversion.pruned_weights(model)
     assert pruned
     for mask in helpers.masks_of(model):
         assert np.count_nonzero(~mask) == mask.size // 2

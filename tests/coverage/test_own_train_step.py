@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 
 FACTOR = 3.0  # what these steps do otherwise: they scale the loss
@@ -122,7 +122,7 @@ def test_it_is_kept_and_masked(make, plan):
     expected = [0.0, 0.5, 0.0] if plan == "dsd" else [0.5] * 3
     assert history["sparsity"] == pytest.approx(expected, abs=0.005)
     assert (watch.moved, watch.stale) == (0, 0)
-    assert len(wrapping.pruned_weights(model)) == 2
+    assert len(conversion.pruned_weights(model)) == 2
     assert type(dsd.strip(model)) is before[0]
 
 

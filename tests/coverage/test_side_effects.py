@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 from tests.coverage.cases import floats
 
@@ -94,7 +94,7 @@ MODELS = {
 
 def state(model):
     """Returns the values that calls change: averages, counters, states, seeds."""
-    ours = {id(v) for state in wrapping.states(model) for v in state.variables}
+    ours = {id(v) for state in conversion.states(model) for v in state.variables}
     found = [v for v in model.non_trainable_variables if id(v) not in ours]
     for layer in model.layers:  # Keras does not track these
         found += keras.tree.flatten(getattr(layer, "states", None) or [])
@@ -109,7 +109,7 @@ def run(make, wrapped):
         dsd.make_prunable(model)
     seen = [helpers.values([model(x, training=True)]), state(model)]
     if wrapped:
-        for one in wrapping.states(model):
+        for one in conversion.states(model):
             one.enforce()  # masks that hold every weight
     seen += [helpers.values([model(x, training=True)]), state(model)]
     model.compile("sgd", "mse")

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 from tests.coverage import cases, guarantees
 
@@ -30,7 +30,7 @@ def test_weights_that_are_no_connections_stay_dense_by_default(name):
     model.add(layers.Flatten())
     model.add(layers.Dense(3, name="head"))
     dsd.make_prunable(model)
-    pruned = [weight.path for weight in wrapping.pruned_weights(model)]
+    pruned = [weight.path for weight in conversion.pruned_weights(model)]
     assert [path.split("/")[-2] for path in pruned] == ["head"]
     kept = [why for path, why in reasons(model).items() if path not in pruned]
     assert kept and set(kept) == {ELEMENTWISE[name]}
@@ -86,7 +86,7 @@ def test_a_saved_model_is_skipped_with_a_reason(tmp_path):
     model = dense(layers.TFSMLayer(str(tmp_path / "saved")))
     dsd.make_prunable(model)
     assert set(reasons(model).values()) == {"held by a SavedModel", None}
-    assert len(wrapping.pruned_weights(model)) == 1
+    assert len(conversion.pruned_weights(model)) == 1
 
 
 def test_quantized_layers_are_skipped_with_a_reason(tmp_path):
@@ -97,7 +97,7 @@ def test_quantized_layers_are_skipped_with_a_reason(tmp_path):
     )
     assert reasons(model)["net/first/kernel"] == "dtype int8"
     dsd.make_prunable(model)
-    assert len(wrapping.pruned_weights(model)) == 1
+    assert len(conversion.pruned_weights(model)) == 1
     with pytest.raises(ValueError, match="dtype int8"):
         dsd.make_prunable(dsd.strip(model), strict=True)
 
@@ -135,12 +135,12 @@ def test_lora_before_wrapping(tmp_path):
     x = [cases.floats(16, 8)]
     dsd.make_prunable(model)
     assert reasons(model)["net/first/kernel"] == "not trainable"
-    assert len(wrapping.pruned_weights(model)) == 3
+    assert len(conversion.pruned_weights(model)) == 3
     base = helpers.values([first._kernel])[0]
     model.compile("adam", "mse", run_eagerly=True)
     guarantees.fit(model, x, [dsd.phases.Sparse(1, sparsity=0.5)])
     for weight, mask in zip(
-        wrapping.pruned_weights(model), helpers.masks_of(model), strict=True
+        conversion.pruned_weights(model), helpers.masks_of(model), strict=True
     ):
         assert np.count_nonzero(~mask) == mask.size // 2
         assert not helpers.values([weight.variable])[0][~mask].any()

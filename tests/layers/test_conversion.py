@@ -6,12 +6,13 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import phases, wrapping
+from keras_dsd import phases
+from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
 
 def paths(model):
-    return [weight.path for weight in wrapping.pruned_weights(model)]
+    return [weight.path for weight in conversion.pruned_weights(model)]
 
 
 def picture_model():
@@ -95,7 +96,7 @@ def test_strict_refuses_what_would_be_skipped():
     model.layers[0].trainable = False
     with pytest.raises(ValueError, match=r"not trainable.*"):
         dsd.make_prunable(model, strict=True)
-    assert not wrapping.prunable_layers(model)
+    assert not conversion.prunable_layers(model)
 
 
 def test_a_model_that_is_not_built_yet():
@@ -156,7 +157,7 @@ def test_by_hand_within_other_layers():
     )
     assert watch.moved == 0
     assert watch.batches == 6
-    assert not wrapping.prunable_layers(dsd.strip(model))
+    assert not conversion.prunable_layers(dsd.strip(model))
 
 
 def test_what_a_user_made_prunable_keeps_its_options():
@@ -168,7 +169,7 @@ def test_what_a_user_made_prunable_keeps_its_options():
         ]
     )
     model = dsd.make_prunable(model, sparsity=0.25)
-    weights = wrapping.pruned_weights(model)
+    weights = conversion.pruned_weights(model)
     assert [weight.sparsity for weight in weights] == [0.75, 0.25]
 
 
@@ -202,7 +203,7 @@ def test_own_losses_count_once():
         model, x = zoo.custom_block()
         if wrapped:
             model = dsd.make_prunable(model)
-            for state in wrapping.states(model):
+            for state in conversion.states(model):
                 state.enforce()
         model.compile("sgd", "mse")
         history = model.fit(x, np.zeros((len(x), 4)), epochs=3, verbose=0)

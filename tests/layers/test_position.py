@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dsd.position import RATES, Position
+from keras_dsd.layers.position import Position
+from keras_dsd.optimizers.learning_rates import RATES
 
 INTEGERS = [f.name for f in dataclasses.fields(Position) if f.type in (int, "int")]
 

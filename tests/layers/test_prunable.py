@@ -9,7 +9,8 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import patterns, wrapping
+from keras_dsd import patterns
+from keras_dsd.layers import conversion
 from tests import helpers
 
 PHASES = [
@@ -42,7 +43,7 @@ def sequences(*shape):
 
 
 def paths(model):
-    return [weight.path for weight in wrapping.pruned_weights(model)]
+    return [weight.path for weight in conversion.pruned_weights(model)]
 
 
 CELLS = {
@@ -75,7 +76,7 @@ def test_by_hand_within_other_layers(name, tmp_path):
     wrapped = paths(model)
     assert wrapped and not any(path.startswith("dense") for path in wrapped)
     watch, history = train(model, x, run_eagerly=True)
-    sizes = [weight.size for weight in wrapping.pruned_weights(model)]
+    sizes = [weight.size for weight in conversion.pruned_weights(model)]
     exact = [sum(int(s * size) for size in sizes) / sum(sizes) for s in (0.5, 0.25)]
     assert history["sparsity"] == [0.0, exact[0], exact[0], 0.0, exact[1]]
     assert (watch.moved, watch.stale) == (0, 0)
@@ -85,8 +86,8 @@ def test_by_hand_within_other_layers(name, tmp_path):
         helpers.masks_of(loaded), helpers.masks_of(model), strict=True
     ):
         np.testing.assert_array_equal(one, other)
-    plain = [type(layer).__mro__[2] for layer in wrapping.prunable_layers(model)]
-    found = wrapping.prunable_layers(model)
+    plain = [type(layer).__mro__[2] for layer in conversion.prunable_layers(model)]
+    found = conversion.prunable_layers(model)
     dsd.strip(model)
     assert [type(layer) for layer in found] == plain
 
@@ -125,7 +126,7 @@ def test_built_or_not_it_is_the_same():
         if when == "after":
             dsd.Prunable(layer)
         results.append([(v.path, tuple(v.shape)) for v in layer.weights])
-        assert not wrapping.states(layer)[0].in_force
+        assert not conversion.states(layer)[0].in_force
         assert all(mask.all() for mask in helpers.masks_of(layer))
     assert results[0] == results[1]
 
@@ -137,7 +138,7 @@ def test_config_round_trip():
     assert isinstance(again, dsd.Prunable) and isinstance(again, layers.Dense)
     again.build((None, 8))
     assert again.get_config() == layer.get_config()
-    (weight,) = wrapping.pruned_weights(again)
+    (weight,) = conversion.pruned_weights(again)
     assert weight.sparsity == 0.25
     assert weight.pattern == patterns.Block((2, 2))
 
@@ -160,7 +161,7 @@ def test_copies_have_weights_and_masks_of_their_own(how):
         "copy": copy.deepcopy,
         "pickle": lambda model: pickle.loads(pickle.dumps(model)),
     }[how](model)
-    pruned = wrapping.pruned_weights(other)
+    pruned = conversion.pruned_weights(other)
     assert len(pruned) == 2
     for weight, layer in zip(pruned, other.layers, strict=True):
         assert weight.variable is layer.kernel
@@ -169,7 +170,7 @@ def test_copies_have_weights_and_masks_of_their_own(how):
     for mine, before in zip(helpers.masks_of(model), masks, strict=True):
         np.testing.assert_array_equal(mine, before)
     dsd.strip(other)
-    assert len(wrapping.prunable_layers(model)) == 2
+    assert len(conversion.prunable_layers(model)) == 2
 
 
 def test_a_shared_layer_counts_once():
@@ -254,7 +255,7 @@ def test_low_precision(policy):
     watch, history = train(model, x, y)
     assert history["sparsity"] == [0.0, 0.5, 0.5, 0.0, 0.25]
     assert (watch.moved, watch.stale) == (0, 0)
-    dtypes = {str(w.variable.dtype) for w in wrapping.pruned_weights(model)}
+    dtypes = {str(w.variable.dtype) for w in conversion.pruned_weights(model)}
     assert dtypes == {"bfloat16" if policy == "bfloat16" else "float32"}
     assert isinstance(
         model.optimizer, keras.optimizers.LossScaleOptimizer

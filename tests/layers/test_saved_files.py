@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 from tests.data import write
 
-FOLDER = pathlib.Path(__file__).parent / "data"
+FOLDER = pathlib.Path(__file__).parents[1] / "data"
 FILE = FOLDER / f"{write.NAME}.keras"
 
 
@@ -32,9 +32,9 @@ def test_a_file_of_this_release_loads():
             np.testing.assert_array_equal(mask, known[f"mask_{number}"])
     zeros = [int(np.count_nonzero(~mask)) for mask in masks]
     assert zeros == [96, 32, 16]  # of 192, 128 and 32: the second has its own target
-    for weight, mask in zip(wrapping.pruned_weights(model), masks, strict=True):
+    for weight, mask in zip(conversion.pruned_weights(model), masks, strict=True):
         assert not helpers.values([weight.variable])[0][~mask].any()
-    states = wrapping.states(model)
+    states = conversion.states(model)
     assert all(state.in_force for state in states)
     assert {(s.position.phase, s.position.epoch) for s in states} == {(1, 2)}
 
@@ -144,7 +144,7 @@ def test_masks_of_another_selection_are_refused(what, tmp_path):
     model = keras.models.load_model(FILE)
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
-    state = wrapping.states(model)[0]
+    state = conversion.states(model)[0]
     before = helpers.values(state.weights)
     with h5py.File(path, "r+") as file:
         group = state_in(file)
@@ -187,7 +187,7 @@ def test_weights_convert_between_wrapped_and_plain(tmp_path):
         helpers.masks_of(other), helpers.masks_of(wrapped), strict=True
     ):
         np.testing.assert_array_equal(mask, wanted)
-    assert all(state.in_force for state in wrapping.states(other))
+    assert all(state.in_force for state in conversion.states(other))
 
 
 def test_a_name_that_is_no_file(tmp_path):

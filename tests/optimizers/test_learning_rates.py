@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dsd.learning_rates import PhaseLearningRate, Rates
-from keras_dsd.position import RATES
+from keras_dsd.optimizers.learning_rates import RATES, PhaseLearningRate, Rates
 
 
 def decay(rate=0.1):

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import optimizer_slots
+from keras_dsd.optimizers import slots as optimizer_slots
 from tests import helpers
 
 

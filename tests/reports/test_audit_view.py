@@ -10,7 +10,8 @@ pytest.importorskip("rich")
 
 from matplotlib import colors, image
 
-from keras_dsd import audit, audit_view
+from keras_dsd import audit
+from keras_dsd.reports import audit_view
 
 
 def record(step, kept=2, dropped=1, grown=1, size=10, **other):

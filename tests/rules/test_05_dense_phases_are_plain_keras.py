@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 
 OPTIMIZERS = {
@@ -160,7 +160,7 @@ class Spy:
             self.watching = False
 
     def read_masks(self, model):
-        return [id(w.mask) in self.read for w in wrapping.pruned_weights(model)]
+        return [id(w.mask) in self.read for w in conversion.pruned_weights(model)]
 
 
 class Watched(keras.Sequential):

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
 
 def weights_without_masks(layer):
     """Returns the weights of `layer`, none of what pruning adds."""
-    added = {id(v) for state in wrapping.states(layer) for v in state.variables}
+    added = {id(v) for state in conversion.states(layer) for v in state.variables}
     return [weight for weight in layer.weights if id(weight) not in added]
 
 
@@ -23,7 +23,7 @@ def everything(model, x):
     """Returns what a user sees of a model."""
     weights = weights_without_masks(model)
     # A subclassed model is wrapped as a whole, so its masks are a layer of its own.
-    states = wrapping.states(model)
+    states = conversion.states(model)
     layers = [layer for layer in model.layers if layer not in states]
     return {
         "predict": flat(model.predict(x, verbose=0)),
@@ -71,7 +71,7 @@ def test_nothing_a_user_sees_changes(name):
     model, x, before = look_at(name)
     wrapped = dsd.make_prunable(model)
     assert wrapped is model
-    assert wrapping.pruned_weights(model)
+    assert conversion.pruned_weights(model)
     assert_same(everything(model, x), before)
 
 
@@ -80,10 +80,10 @@ def test_masks_in_force_change_no_prediction(name):
     """All-True masks: the masked read is an identity, in and out of training mode."""
     model, x, before = look_at(name)
     dsd.make_prunable(model)
-    for state in wrapping.states(model):
+    for state in conversion.states(model):
         state.enforce()
     assert_same(everything(model, x), before)
-    for state in wrapping.states(model):
+    for state in conversion.states(model):
         state.release()
     assert_same(everything(model, x), before)
 
@@ -98,7 +98,7 @@ def test_a_sparse_phase_predicts_with_the_weights_as_they_are(name):
     phases = [dsd.phases.Sparse(1, sparsity=0.5)]
     model.fit(x, y, callbacks=[dsd.DSDCallback(phases, verbose=0)], verbose=0)
     for mask, weight in zip(
-        helpers.masks_of(model), wrapping.pruned_weights(model), strict=True
+        helpers.masks_of(model), conversion.pruned_weights(model), strict=True
     ):
         assert np.count_nonzero(~mask) == mask.size // 2
         assert not helpers.values([weight.variable])[0][~mask].any()
@@ -128,7 +128,7 @@ def test_losses_of_layers_and_regularizers_are_the_same():
     before = losses()
     dsd.make_prunable(model)
     assert losses() == before
-    for state in wrapping.states(model):
+    for state in conversion.states(model):
         state.enforce()
     assert losses() == before
     dsd.strip(model)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def test_the_model_is_what_it_was(name, trained):
     if trained:  # the trainer has attributes of its own now
         before.pop("attributes"), after.pop("attributes")
     assert after == before
-    assert not wrapping.prunable_layers(model)
+    assert not conversion.prunable_layers(model)
     np.testing.assert_array_equal(predict(model, x), outputs)
 
 
@@ -180,20 +180,20 @@ def test_files_cross_between_plain_and_wrapped(name, tmp_path):
     np.testing.assert_array_equal(predict(loaded, x), trained)
     # Without the callback: the zeros are kept by what was loaded alone.
     loaded.fit(x, y, epochs=2, verbose=0)
-    for mask, weight in zip(masks, wrapping.pruned_weights(loaded), strict=True):
+    for mask, weight in zip(masks, conversion.pruned_weights(loaded), strict=True):
         assert not helpers.values([weight.variable])[0][~mask].any()
     assert config(dsd.strip(loaded)) == config(third)
 
 
 def assert_same_pruned(one, other):
     names = [
-        [layer.name for layer in wrapping.prunable_layers(model)]
+        [layer.name for layer in conversion.prunable_layers(model)]
         for model in (one, other)
     ]
     assert names[0] == names[1]
     for masks in zip(helpers.masks_of(one), helpers.masks_of(other), strict=True):
         np.testing.assert_array_equal(*masks)
-    assert all(state.in_force for state in wrapping.states(one))
+    assert all(state.in_force for state in conversion.states(one))
 
 
 FRESH = """
@@ -301,7 +301,7 @@ def test_shared_and_nested_masks_are_taken_off_once():
     inputs = keras.Input((6,))
     model = keras.Model(inputs, shared(inner(shared(inputs))))
     dsd.make_prunable(model)
-    assert len(wrapping.prunable_layers(model)) == 2
+    assert len(conversion.prunable_layers(model)) == 2
     dsd.strip(model)
     assert type(inner) is keras.layers.Dense
     assert type(shared) is keras.layers.Dense

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -151,7 +151,7 @@ def test_killed_in_every_epoch_and_restored(name, tmp_path):
                 RUNS[name](),
                 last=[backup, kill_at(epoch, epoch % BATCHES)],
             )
-        phases_seen.add(wrapping.states(model)[0].position.phase)
+        phases_seen.add(conversion.states(model)[0].position.phase)
     model = new_model(**options)
     rest = fit(
         model,
@@ -310,7 +310,7 @@ def masks_by_epoch(model, phases, **options):
 
     def look(epoch, logs):
         masks = np.concatenate([mask.ravel() for mask in helpers.masks_of(model)])
-        force = {state.in_force for state in wrapping.states(model)}
+        force = {state.in_force for state in conversion.states(model)}
         seen.append((*force, float(np.mean(~masks))))
 
     watch = keras.callbacks.LambdaCallback(on_epoch_begin=look)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -98,7 +98,7 @@ def reborn(seed, times=1, number=0):
 
     class Look(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            weight = wrapping.pruned_weights(self.model)[number]
+            weight = conversion.pruned_weights(self.model)[number]
             found.append(helpers.values([weight.mask, weight.variable]))
 
     keras.utils.clear_session(free_memory=False)
@@ -153,7 +153,7 @@ def test_the_order_of_layers_does_not_matter():
         ]
         callbacks = [dsd.DSDCallback(plan, verbose=0)]
         model.fit(x, y, epochs=2, callbacks=callbacks, verbose=0)
-        weights = wrapping.pruned_weights(model)
+        weights = conversion.pruned_weights(model)
         assert [weight.path[0] for weight in weights] == list(order)
         results.append(
             {w.path: helpers.values([w.variable])[0] for w in weights},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 
 
@@ -20,7 +20,7 @@ class Moments(keras.callbacks.Callback):
         self.weights, self.masks, self.others = [], [], []
 
     def on_epoch_begin(self, epoch, logs=None):
-        pruned = wrapping.pruned_weights(self.model)
+        pruned = conversion.pruned_weights(self.model)
         self.weights.append(helpers.values([weight.variable for weight in pruned]))
         self.masks.append(helpers.values([weight.mask for weight in pruned]))
         known = {id(weight.variable) for weight in pruned}

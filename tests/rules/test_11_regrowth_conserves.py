@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import counts, optimizer_slots, regrowth, wrapping
-from keras_dsd.targets import Targets
+from keras_dsd import regrowth
+from keras_dsd.layers import conversion
+from keras_dsd.optimizers import slots as optimizer_slots
+from keras_dsd.sparsity import counts
+from keras_dsd.training.zero_counts import Targets
 from tests import helpers
 
 METHODS = [
@@ -33,7 +36,7 @@ class EachUpdate(keras.callbacks.Callback):
         self.updates = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        weights = wrapping.pruned_weights(self.model)
+        weights = conversion.pruned_weights(self.model)
         slots = optimizer_slots.find(
             self.model.optimizer, [weight.variable for weight in weights]
         )
@@ -90,9 +93,9 @@ def test_every_update(method):
     model, after = train(method)
     # 32 steps: 10 updates in all, less where a method comes to rest at 3/4.
     assert after.updates >= 7
-    size = [weight.size for weight in wrapping.pruned_weights(model)]
+    size = [weight.size for weight in conversion.pruned_weights(model)]
     target = sum(size) - sum(
-        zeros_of(dsd.phases.dst(1, method, 0.5)[0], wrapping.pruned_weights(model))
+        zeros_of(dsd.phases.dst(1, method, 0.5)[0], conversion.pruned_weights(model))
     )
     totals = [sum(alive) for alive in after.counts]
     if isinstance(method, regrowth.GraNet):
@@ -143,7 +146,7 @@ def test_averages_without_gradients(name):
     assert all(
         (value[~mask] == 0).all()
         for value, mask in zip(
-            helpers.values([w.variable for w in wrapping.pruned_weights(model)]),
+            helpers.values([w.variable for w in conversion.pruned_weights(model)]),
             helpers.masks_of(model),
             strict=True,
         )
@@ -186,7 +189,7 @@ def test_dropped_and_regrown_in_one_update_keeps_all():
     class Back(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             _ = self.model
-            for weight in wrapping.pruned_weights(self.model):
+            for weight in conversion.pruned_weights(self.model):
                 mask = keras.ops.cast(weight.mask.value, "float32")
                 weight.gradient.assign(mask)  # all that is active wants to be
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from keras import layers, optimizers
 
 import keras_dsd as dsd
-from keras_dsd import distributions, masks, patterns, phases, schedules, wrapping
+from keras_dsd import distributions, masks, patterns, phases, schedules
+from keras_dsd.layers import conversion
 from tests import helpers
 
 
@@ -168,7 +169,7 @@ def refused_by_fit(model, plan, optimizer="sgd", words="", inputs=12):
     )
     for old, new in zip(before, helpers.values(model.trainable_variables), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert not any(state.in_force for state in wrapping.states(model))
+    assert not any(state.in_force for state in conversion.states(model))
     return message
 
 
@@ -288,7 +289,7 @@ def test_refused_by_a_later_update_everything_stays():
             value = helpers.values([kernel])[0]
             value[0, 0] = np.nan
             kernel.assign(value)
-            held.extend(helpers.values(wrapping.states(model)[0].weights[:1]))
+            held.extend(helpers.values(conversion.states(model)[0].weights[:1]))
 
     x, y = helpers.data()
     plan = [phases.Sparse(4, sparsity=0.5, schedule="linear")]

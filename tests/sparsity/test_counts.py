@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dsd import counts
+from keras_dsd.sparsity import counts
 from tests import reference_vectors
 
 SIZES = st.integers(0, 10**9)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dsd import counts, distributions
+from keras_dsd import distributions
+from keras_dsd.sparsity import counts
 from tests import reference_vectors
 
 SPARSITIES = st.one_of(

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_dsd import backend, choice, counts, masks, patterns
+from keras_dsd import backend, masks, patterns
+from keras_dsd.sparsity import counts, topk
 from tests import reference_vectors as vectors
 
 SMALL, LARGE = 70_003, 600_011  # searched by `digits`, by `ranking`; not whole rows
@@ -127,7 +128,7 @@ def test_global_vectors(case):
 def test_awkward_numbers(kind, size):
     weights = awkward(kind, size)
     run, traces = traced(
-        lambda tensor, zeros: choice.choose(
+        lambda tensor, zeros: topk.choose(
             [tensor], [patterns.Unstructured()], zeros, [False]
         )
     )
@@ -200,7 +201,7 @@ def test_many_tensors_share_tables(number):
     ]
     zeros = [int(rng.integers(0, weight.size + 1)) for weight in weights]
     free, alone = [patterns.Unstructured()] * number, [False] * number
-    run, _ = traced(lambda tensors, zeros: choice.choose(tensors, free, zeros, alone))
+    run, _ = traced(lambda tensors, zeros: topk.choose(tensors, free, zeros, alone))
     found, finite = run(list(map(ops.convert_to_tensor, weights)), zeros)
     assert as_array(finite).all()
     for mask, weight, lost in zip(found, weights, zeros, strict=True):
@@ -235,7 +236,7 @@ def test_patterns_side_by_side():
     ]
     shared = [False, False, False, True, True, False]
     zeros = [1000, 0, 33, 2500, 0, 50]
-    found, _ = choice.choose(
+    found, _ = topk.choose(
         list(map(ops.convert_to_tensor, weights)), kinds, zeros, shared
     )
     found = [as_array(mask) for mask in found]
@@ -253,7 +254,7 @@ def test_traced_once_with_all_patterns():
     ]
     kinds, shared = [patterns.Block((2, 3)), patterns.Unstructured()], [False, True]
     run, traces = traced(
-        lambda tensors, zeros: choice.choose(tensors, kinds, zeros, shared)
+        lambda tensors, zeros: topk.choose(tensors, kinds, zeros, shared)
     )
     for blocks, zeros in ((0, 0), (7, 45_000), (14, 90_000)):
         found, _ = run(
@@ -318,7 +319,7 @@ def test_weights_that_are_not_finite_are_named(bad, size, shared):
     weights = [awkward("normal", size) for _ in range(3)]
     weights[1][size - 2] = bad
     free = [patterns.Unstructured()] * 3
-    _, finite = choice.choose(
+    _, finite = topk.choose(
         list(map(ops.convert_to_tensor, weights)), free, [9, 9, 9], [shared] * 3
     )
     assert as_array(finite).tolist() == [True, False, True]
@@ -444,13 +445,13 @@ def test_decisions_go_through_the_compiled_parts(entries):
     weight = keras.Variable(awkward("normal", entries).reshape(7, -1))
     size = math.prod(weight.shape)
     look = backend.compiled(
-        lambda tensors, zeros: choice.decide(
+        lambda tensors, zeros: topk.decide(
             tensors, [patterns.Unstructured()], zeros, [False]
         ).columns([0])
     )
 
     def choose(values, *decided):
-        return choice.mask(values[0], patterns.Unstructured(), *decided)
+        return topk.mask(values[0], patterns.Unstructured(), *decided)
 
     def lay(values, new):
         return [ops.where(new, values[0], 0.0)]

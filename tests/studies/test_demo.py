@@ -17,9 +17,11 @@ pytest.importorskip("sklearn")
 from matplotlib import colors, image
 
 import keras_dsd
-from keras_dsd import counts, demo
-from keras_dsd.demo import data, export, figure, train
-from keras_dsd.demo.verdict import judge
+from keras_dsd.deploy import saved_model
+from keras_dsd.sparsity import counts
+from keras_dsd.studies import demo
+from keras_dsd.studies.demo import data, figure, train
+from keras_dsd.studies.paired import judge
 
 ROOT = pathlib.Path(keras_dsd.__file__).parents[1]
 
@@ -184,12 +186,12 @@ def test_settings_refuse_a_file_as_folder(tmp_path):
 def test_export_tells_equal_from_not_equal(monkeypatch, tmp_path, digits):
     model, x = train.network(), digits.x_test[:5]
     right = keras.ops.convert_to_numpy(model(x, training=False))
-    monkeypatch.setattr(export, "outputs_of", lambda folder, x: right)
-    same = export.export(model, tmp_path / "model", x)
+    monkeypatch.setattr(saved_model, "outputs_of", lambda folder, x: right)
+    same = saved_model.export(model, tmp_path / "model", x)
     assert same.equal
     assert "equal, to the bit" in same.text
-    monkeypatch.setattr(export, "outputs_of", lambda folder, x: right + 0.5)
-    other = export.export(model, tmp_path / "model", x)
+    monkeypatch.setattr(saved_model, "outputs_of", lambda folder, x: right + 0.5)
+    other = saved_model.export(model, tmp_path / "model", x)
     assert not other.equal
     assert other.max_difference == pytest.approx(0.5, abs=1e-6)
     assert "not equal" in other.text
@@ -197,7 +199,7 @@ def test_export_tells_equal_from_not_equal(monkeypatch, tmp_path, digits):
 
 def test_a_model_that_tensorflow_cannot_load_is_an_error(tmp_path, digits):
     with pytest.raises(RuntimeError, match="could not run"):
-        export.outputs_of(tmp_path, digits.x_test[:1])
+        saved_model.outputs_of(tmp_path, digits.x_test[:1])
 
 
 def test_the_whole_demo(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 from keras import layers, optimizers
 
 import keras_dsd as dsd
-from keras_dsd import phases, wrapping
+from keras_dsd import phases
+from keras_dsd.layers import conversion
 from tests import helpers
 
 TORCH = keras.backend.backend() == "torch"
@@ -152,7 +153,7 @@ def test_a_layers_own_target_comes_first():
     plan = [phases.Sparse(4, sparsity=0.5, schedule="linear")]
     model, history = train(plan, model)
     assert zeros(model) == [144, 0, 16]
-    assert [state.in_force for state in wrapping.states(model)] == [True, False, True]
+    assert [state.in_force for state in conversion.states(model)] == [True, False, True]
     assert history["sparsity"][1] < history["sparsity"][-1]
 
 
@@ -335,7 +336,7 @@ def test_weights_on_average_stay_sparse_to_the_end():
     optimizer = optimizers.Adam(0.05, use_ema=True, ema_momentum=0.5)
     model, _ = train(plan, optimizer=optimizer)
     for weight, mask in zip(
-        wrapping.pruned_weights(model), helpers.masks_of(model), strict=True
+        conversion.pruned_weights(model), helpers.masks_of(model), strict=True
     ):
         value = helpers.values([weight.variable])[0]
         assert (value[~mask] == 0).all()
@@ -347,6 +348,6 @@ def test_training_on_without_the_callback_keeps_the_zeros():
     x, y = helpers.data()
     model.fit(x, y, epochs=2, verbose=0)
     for weight, mask in zip(
-        wrapping.pruned_weights(model), helpers.masks_of(model), strict=True
+        conversion.pruned_weights(model), helpers.masks_of(model), strict=True
     ):
         assert (helpers.values([weight.variable])[0][~mask] == 0).all()

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import audit, regrowth, wrapping
+from keras_dsd import audit, regrowth
+from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def wrapped(track_gradients=True, optimizer="adam", compile_options=None, **dense):
@@ -68,7 +69,7 @@ class Analytic(keras.callbacks.Callback):
         one = keras.ops.ones(())
         scale = float(keras.ops.convert_to_numpy(self.model.optimizer.scale_loss(one)))
         for weight, want in zip(
-            wrapping.pruned_weights(self.model), self.expected, strict=True
+            conversion.pruned_weights(self.model), self.expected, strict=True
         ):
             got = helpers.values([weight.gradient])[0] / scale
             self.errors.append(np.abs(got - want).max())
@@ -102,7 +103,7 @@ def test_gradient_is_the_analytic_one(optimizer, options, dtype, tolerance):
     fit(model, plan, callbacks=[analytic], shuffle=False)
     assert max(analytic.errors) <= tolerance * max(analytic.largest, 1e-3)
     masks = helpers.masks_of(model)
-    tracked = helpers.values([w.gradient for w in wrapping.pruned_weights(model)])
+    tracked = helpers.values([w.gradient for w in conversion.pruned_weights(model)])
     assert any(g[~mask].any() for g, mask in zip(tracked, masks, strict=True))
 
 
@@ -118,7 +119,7 @@ def test_tracking_changes_nothing_else():
         keras.utils.set_random_seed(3)
         model = wrapped(track_gradients=track)
         fit(model, plan)
-        gradients = [w.gradient for w in wrapping.pruned_weights(model)]
+        gradients = [w.gradient for w in conversion.pruned_weights(model)]
         if track:  # held at zero while the phase is dense
             assert not any(value.any() for value in helpers.values(gradients))
         trained.append(helpers.values(dsd.strip(model).weights))
@@ -450,7 +451,7 @@ def test_every_kind_of_model(name):
     )
     callbacks = [dsd.DSDCallback(plan, verbose=0), look]
     model.fit(x, y, epochs=5, callbacks=callbacks, verbose=0)
-    weights = wrapping.pruned_weights(model)
+    weights = conversion.pruned_weights(model)
     for weight, first, last in zip(weights, seen[1], seen[-1], strict=True):
         gradient = helpers.values([weight.gradient])[0]
         assert np.isfinite(gradient).all()

@@ -25,7 +25,7 @@ import keras_dsd as dsd
 from keras_dsd import audit
 from tests import helpers
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 EPOCHS = 9
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 SCRIPT = """
 import contextlib

@@ -3,8 +3,8 @@
 import pytest
 
 from keras_dsd import phases
-from keras_dsd.position import Position
-from keras_dsd.timeline import Timeline, goes_on
+from keras_dsd.layers.position import Position
+from keras_dsd.training.timeline import Timeline, goes_on
 
 PLAN = Timeline(
     [

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd import optimizer_slots, wrapping
-from keras_dsd.masked_read import KeepZeros
+from keras_dsd.layers import conversion
+from keras_dsd.layers.masked_reads import KeepZeros
+from keras_dsd.optimizers import slots as optimizer_slots
 from tests import helpers
 
 SPARSE = [dsd.phases.Sparse(3, sparsity=0.5)]
@@ -20,7 +21,7 @@ class Guards(keras.callbacks.Callback):
         self.numbers = []
 
     def on_train_batch_end(self, batch, logs=None):
-        weights = wrapping.pruned_weights(self.model)
+        weights = conversion.pruned_weights(self.model)
         self.numbers.append(
             sum(isinstance(w.variable.constraint, KeepZeros) for w in weights)
         )
@@ -105,7 +106,7 @@ class Spoiler(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if batch == 2:
-            for weight in wrapping.pruned_weights(self.model):
+            for weight in conversion.pruned_weights(self.model):
                 weight.variable.assign(np.ones(weight.shape))
 
 
@@ -116,7 +117,9 @@ def test_what_comes_later_is_found_at_the_end_of_the_epoch():
             [
                 np.count_nonzero(value[~mask])
                 for value, mask in zip(
-                    helpers.values(w.variable for w in wrapping.pruned_weights(model)),
+                    helpers.values(
+                        w.variable for w in conversion.pruned_weights(model)
+                    ),
                     helpers.masks_of(model),
                     strict=True,
                 )

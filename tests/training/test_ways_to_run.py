@@ -14,7 +14,8 @@ from keras import callbacks as kc
 from keras import layers, optimizers
 
 import keras_dsd as dsd
-from keras_dsd import phases, regrowth, wrapping
+from keras_dsd import phases, regrowth
+from keras_dsd.layers import conversion
 from tests import helpers
 
 BACKEND = keras.backend.backend()
@@ -38,7 +39,7 @@ class Look(keras.callbacks.Callback):
         self.counts = []
 
     def on_epoch_end(self, epoch, logs=None):
-        pruned = wrapping.pruned_weights(self.model)
+        pruned = conversion.pruned_weights(self.model)
         masks = helpers.masks_of(self.model)
         values = helpers.values([weight.variable for weight in pruned])
         for value, mask in zip(values, masks, strict=True):
@@ -363,7 +364,7 @@ def test_early_stopping_gives_the_best_epoch_back(best):
     zeros = [int(np.count_nonzero(~mask)) for mask in helpers.masks_of(model)]
     assert zeros == look.counts[best]
     for weight, mask in zip(
-        wrapping.pruned_weights(model), helpers.masks_of(model), strict=True
+        conversion.pruned_weights(model), helpers.masks_of(model), strict=True
     ):
         assert not helpers.values([weight.variable])[0][~mask].any()
 
@@ -383,10 +384,10 @@ def test_weights_given_back_before_training_ends_keep_their_zeros():
     judge = kc.LambdaCallback(on_epoch_end=judge)
     last = dsd.DSDCallback(phases.dsd(3, sparsity=0.5), verbose=0)
     model.fit(x, y, epochs=3, verbose=0, callbacks=[judge, stops, last])
-    assert {state.in_force for state in wrapping.states(model)} == {True}
+    assert {state.in_force for state in conversion.states(model)} == {True}
     model.fit(x, y, verbose=0)
     for weight, mask in zip(
-        wrapping.pruned_weights(model), helpers.masks_of(model), strict=True
+        conversion.pruned_weights(model), helpers.masks_of(model), strict=True
     ):
         assert np.count_nonzero(~mask) == mask.size // 2
         assert not helpers.values([weight.variable])[0][~mask].any()
@@ -398,7 +399,7 @@ def test_averages_that_are_swapped_in(swap_on_epoch):
 
     def sparse(logs=None):
         for weight, mask in zip(
-            wrapping.pruned_weights(watch.model),
+            conversion.pruned_weights(watch.model),
             helpers.masks_of(watch.model),
             strict=True,
         ):
@@ -447,7 +448,10 @@ def test_callbacks_that_write_files(tmp_path):
     for epoch, zeros in enumerate(look.counts, start=1):
         saved = keras.models.load_model(tmp_path / f"{epoch}.keras")
         for weight, mask, number in zip(
-            wrapping.pruned_weights(saved), helpers.masks_of(saved), zeros, strict=True
+            conversion.pruned_weights(saved),
+            helpers.masks_of(saved),
+            zeros,
+            strict=True,
         ):
             assert np.count_nonzero(~mask) == number
             assert not helpers.values([weight.variable])[0][~mask].any()
@@ -473,7 +477,7 @@ def test_one_batch_at_a_time():
     for start in range(0, 64, 16):
         model.train_on_batch(x[start : start + 16], y[start : start + 16])
         for weight, mask in zip(
-            wrapping.pruned_weights(model), helpers.masks_of(model), strict=True
+            conversion.pruned_weights(model), helpers.masks_of(model), strict=True
         ):
             value = helpers.values([weight.variable])[0]
             assert not value[~mask].any()

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from keras_dsd import patterns, phases, regrowth
-from keras_dsd.targets import Targets
+from keras_dsd.training.zero_counts import Targets
 
 
 @dataclasses.dataclass(eq=False)

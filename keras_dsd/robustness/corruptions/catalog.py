@@ -5,7 +5,7 @@ Gathers what the rooms of corruptions define; does nothing to images.
 
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness.corruptions import (
     blur,
     digital,
@@ -69,7 +69,7 @@ def get(name):
     Raises:
         ValueError, TypeError: if there is none; the message lists those that there are.
     """
-    return _checks.known(name, "corruption", _all())
+    return checks.known(name, "corruption", _all())
 
 
 def names(family=None):
@@ -85,7 +85,7 @@ def names(family=None):
         ValueError, TypeError: if there is no such family.
     """
     if family is not None:
-        _checks.known(family, "family", {c.family: c for c in _all().values()})
+        checks.known(family, "family", {c.family: c for c in _all().values()})
     return tuple(
         name
         for name, corruption in _all().items()

@@ -7,7 +7,7 @@ import numbers
 
 import numpy as np
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness.corruptions import catalog, drawing
 from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
@@ -53,8 +53,8 @@ def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
     """
     corruption = catalog.get(name)
     severity = check_severity(severity)
-    seed = _checks.integer(seed, "seed", at_least=0)
-    first_index = _checks.integer(first_index, "first_index", at_least=0)
+    seed = checks.integer(seed, "seed", at_least=0)
+    first_index = checks.integer(first_index, "first_index", at_least=0)
     images = check_images(images, corruption)
     if check_constants(constants) == "auto":
         constants = "cifar" if max(images.shape[-3:-1]) <= SMALL else "imagenet"
@@ -65,7 +65,7 @@ def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
 
 def check_severity(severity, name="severity"):
     """Returns a severity that is an integer from 1 to 5."""
-    if _checks.integer(severity, name, at_least=1) > SEVERITIES[-1]:
+    if checks.integer(severity, name, at_least=1) > SEVERITIES[-1]:
         raise ValueError(
             f"`{name}` must be an integer from 1 to 5. Received: {name}={severity!r}"
         )
@@ -78,13 +78,13 @@ def check_severities(severities):
         severities = (severities,)
     return [
         check_severity(severity, "severities")
-        for severity in _checks.listed(severities, "severities", "integers")
+        for severity in checks.listed(severities, "severities", "integers")
     ]
 
 
 def check_constants(constants):
     """Returns the name of a set of constants, or `"auto"`."""
-    _checks.known(constants, "constants", dict.fromkeys(CONSTANTS))
+    checks.known(constants, "constants", dict.fromkeys(CONSTANTS))
     return constants
 
 
@@ -95,7 +95,7 @@ def check_images(images, corruption=None):
         images: anything that NumPy can make an array of.
         corruption: the `Corruption` that they are for. Defaults to `None`: any.
     """
-    images = _checks.array(images, "images")
+    images = checks.array(images, "images")
     ranks = (5,) if corruption is not None and corruption.time == "clip" else (4, 5)
     if images.ndim not in ranks or images.shape[-1] not in (1, 3) or not images.size:
         shapes = " or ".join(

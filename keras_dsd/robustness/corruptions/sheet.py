@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd.robustness.corruptions import catalog
 from keras_dsd.robustness.corruptions.corrupting import (
     check_images,
@@ -51,7 +51,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
     >>> len(figure.axes)  # two rows: the image as it is, and five severities
     12
     """
-    image = _checks.array(image, "image")
+    image = checks.array(image, "image")
     if image.ndim not in (3, 4):
         raise ValueError(
             "`image` must have shape (H, W, C), or (T, H, W, C) of a clip. "
@@ -70,7 +70,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
             "There must be a name and a severity at least. "
             f"Received: names={names!r}, severities={severities!r}"
         )
-    seed = _checks.integer(seed, "seed", at_least=0)
+    seed = checks.integer(seed, "seed", at_least=0)
 
     def corrupted(name, severity):
         return corrupt(images, name, severity, seed=seed)[0]
@@ -99,7 +99,7 @@ def contact_sheet(image, names=None, severities=None, *, path=None, seed=0):
 
 def _corruptions(names, is_clip):
     if names is not None:
-        return [catalog.get(name) for name in _checks.listed(names, "names", "names")]
+        return [catalog.get(name) for name in checks.listed(names, "names", "names")]
     found = [catalog.get(name) for name in catalog.names()]
     return [each for each in found if (each.time == "clip") == is_clip]
 

@@ -14,10 +14,11 @@ import sys
 import keras
 import rich.console
 
-from keras_dsd import _checks
+from keras_dsd._shared import checks
 from keras_dsd._version import __version__
-from keras_dsd.demo import data, export, figure, report, train
-from keras_dsd.demo.verdict import judge
+from keras_dsd.deploy import saved_model
+from keras_dsd.studies.demo import data, figure, report, train
+from keras_dsd.studies.paired import judge
 
 METHODS = ("conventional", "dsd")
 
@@ -43,9 +44,9 @@ class Settings:
     out: pathlib.Path
 
     def __post_init__(self):
-        _checks.integer(self.seeds, "seeds", at_least=1)
-        _checks.integer(self.epochs, "epochs", at_least=3)
-        _checks.sparsity(self.sparsity)
+        checks.integer(self.seeds, "seeds", at_least=1)
+        checks.integer(self.epochs, "epochs", at_least=3)
+        checks.sparsity(self.sparsity)
         out = pathlib.Path(self.out)
         if out.exists() and not out.is_dir():
             raise ValueError(f"`out` must be a folder. Received: out={str(out)!r}")
@@ -92,7 +93,9 @@ def run(settings, console=None):
     figure.histograms(dsd, picture)
     _say(console, f"Weights of the three phases: {picture}")
     with console.status("Exporting, and loading with plain TensorFlow"):
-        exported = export.export(dsd.model, settings.out / "saved_model", digits.x_test)
+        exported = saved_model.export(
+            dsd.model, settings.out / "saved_model", digits.x_test
+        )
     _say(console, exported.text)
     results = _results(settings, runs, verdict, exported)
     path = settings.out / "results.json"

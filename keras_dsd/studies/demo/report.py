@@ -15,8 +15,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from keras_dsd import phases
-from keras_dsd.demo import train
+from keras_dsd.studies.demo import train
+from keras_dsd.training import phases
 
 NAMES = {"conventional": "conventional", "dsd": "DSD"}
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 import keras_dsd
-from keras_dsd import phases
+from keras_dsd.training import phases
 
 BATCH_SIZE = 32
 LEARNING_RATE = 0.05
