@@ -6,4 +6,6 @@ Knows models and data only by the functions that make them.
 __all__ = [
     "demo",
     "paired",
+    "verdicts",
+    "worth",
 ]

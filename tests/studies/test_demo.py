@@ -21,7 +21,6 @@ from keras_dsd.deploy import saved_model
 from keras_dsd.sparsity import counts
 from keras_dsd.studies import demo
 from keras_dsd.studies.demo import data, figure, train
-from keras_dsd.studies.paired import judge
 
 ROOT = pathlib.Path(keras_dsd.__file__).parents[1]
 
@@ -123,40 +122,6 @@ def test_histograms_show_who_is_pruned_and_comes_back(tmp_path, rng):
         edge = np.array(colors.to_rgb(color))
         found = [np.any(np.all(abs(p - edge) < 0.02, axis=2)) for p in panels]
         assert found == shown
-
-
-@pytest.mark.parametrize(
-    ("conventional", "dsd", "outcome", "words"),
-    [
-        ([0.90, 0.91, 0.92], [0.95, 0.961, 0.969], "wins", "higher on 3"),
-        ([0.95, 0.961, 0.969], [0.90, 0.91, 0.92], "loses", "lower on 3"),
-        ([0.90, 0.95, 0.92], [0.95, 0.91, 0.93], "no difference", "does not win"),
-        ([0.9, 0.8, 0.7], [0.9, 0.8, 0.7], "no difference", "the same (higher on 0"),
-        ([0.90], [0.99], "undecided", "9.00 points higher"),
-        # Three times one picture more: no spread, and yet within what can be measured.
-        ([0.900, 0.910, 0.920], [0.901, 0.911, 0.921], "no difference", "higher on 3"),
-    ],
-)
-def test_verdict_says_what_the_numbers_allow(conventional, dsd, outcome, words):
-    verdict = judge(conventional, dsd, test_samples=1000)
-    assert verdict.outcome == outcome
-    assert words in verdict.text
-
-
-def test_verdict_is_the_paired_t_interval():
-    # By hand: differences 0.01, 0.02, 0.06; mean 0.03, deviation sqrt(7)/100; the
-    # 97.5 % quantile of Student's t with 2 degrees of freedom is 4.302653.
-    verdict = judge([0.90, 0.90, 0.90], [0.91, 0.92, 0.96], test_samples=1000)
-    margin = 4.302653 * (7**0.5 / 100) / 3**0.5
-    assert verdict.difference == pytest.approx(0.03)
-    assert verdict.low == pytest.approx(0.03 - margin)
-    assert verdict.high == pytest.approx(0.03 + margin)
-    assert verdict.outcome == "no difference"
-
-
-def test_verdict_wants_as_many_of_one_as_of_the_other():
-    with pytest.raises(ValueError, match="shorter"):
-        judge([0.9, 0.9], [0.9], test_samples=1000)
 
 
 @pytest.mark.parametrize(

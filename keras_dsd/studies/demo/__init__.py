@@ -1,8 +1,7 @@
 """`keras-dsd demo`: the whole job once, on real data: train, compare, plot, export.
 
 This file plays the parts in order and writes the results down; it needs the extra
-`keras-dsd[demo]`. Each part is a file: `data`, `train`, `verdict`, `figure`, `report`,
-`export`.
+`keras-dsd[demo]`. Each part is a file: `data`, `train`, `figure`, `report`.
 """
 
 import dataclasses
@@ -17,8 +16,8 @@ import rich.console
 from keras_dsd._shared import checks
 from keras_dsd._version import __version__
 from keras_dsd.deploy import saved_model
+from keras_dsd.studies import verdicts
 from keras_dsd.studies.demo import data, figure, report, train
-from keras_dsd.studies.paired import judge
 
 METHODS = ("conventional", "dsd")
 
@@ -82,11 +81,14 @@ def run(settings, console=None):
             for method in METHODS
         ]
     pairs = list(zip(runs[::2], runs[1::2], strict=True))
-    verdict = judge(
-        [conventional.accuracy for conventional, _ in pairs],
-        [dsd.accuracy for _, dsd in pairs],
-        test_samples=len(digits.y_test),
+    accuracy = verdicts.Metric(
+        "accuracy", True, 100, " points", resolution=1 / len(digits.y_test)
     )
+    verdict = verdicts.judge(
+        accuracy,
+        {run.seed: run.accuracy for run, _ in pairs},
+        {"DSD": {run.seed: run.accuracy for _, run in pairs}},
+    )["DSD"]
     dsd = pairs[0][1]
     report.compare(console, pairs, verdict)
     picture = settings.out / "weights.png"

@@ -80,7 +80,7 @@ def compare(console, pairs, verdict):
     Args:
         console: a `rich.console.Console`.
         pairs: list of (conventional, DSD), the two `train.Run`s of each seed.
-        verdict: a `verdict.Verdict`.
+        verdict: a `verdicts.Verdict`.
     """
     console.print(_table(pairs))
     epochs = [
