@@ -1,20 +1,24 @@
-"""Dense-Sparse-Dense and dynamic sparse training for Keras 3, in plain `model.fit`."""
+"""Dense-Sparse-Dense and dynamic sparse training for Keras 3, in plain `model.fit`.
+
+Its names are imported when they are first used, and Keras with them: so the command
+answers at once, and only what is used needs its packages.
+"""
 
 import importlib
+from typing import TYPE_CHECKING
 
-from keras_dsd._shared import quiet
-
-with quiet.import_of_keras():
-    import keras  # noqa: F401  (before the modules below do)
-
-from keras_dsd import regrowth
+from keras_dsd._shared import registration
 from keras_dsd._version import __version__
-from keras_dsd.analysis.sparsity import sparsity_report
-from keras_dsd.layers.conversion import make_prunable, strip
-from keras_dsd.layers.prunable import Prunable
-from keras_dsd.sparsity import distributions, masks, patterns, schedules
-from keras_dsd.training import audit, phases
-from keras_dsd.training.callback import DSDCallback
+
+if TYPE_CHECKING:
+    from keras_dsd import regrowth
+    from keras_dsd import robustness as robustness
+    from keras_dsd.analysis.sparsity import sparsity_report
+    from keras_dsd.layers.conversion import make_prunable, strip
+    from keras_dsd.layers.prunable import Prunable
+    from keras_dsd.sparsity import distributions, masks, patterns, schedules
+    from keras_dsd.training import audit, phases
+    from keras_dsd.training.callback import DSDCallback
 
 __all__ = [
     "DSDCallback",
@@ -32,9 +36,38 @@ __all__ = [
     "strip",
 ]
 
+# Where each name is. `robustness` is not in `__all__`, for it needs further packages.
+_PLACES = {
+    "DSDCallback": "keras_dsd.training.callback:DSDCallback",
+    "Prunable": "keras_dsd.layers.prunable:Prunable",
+    "audit": "keras_dsd.training.audit",
+    "distributions": "keras_dsd.sparsity.distributions",
+    "make_prunable": "keras_dsd.layers.conversion:make_prunable",
+    "masks": "keras_dsd.sparsity.masks",
+    "patterns": "keras_dsd.sparsity.patterns",
+    "phases": "keras_dsd.training.phases",
+    "regrowth": "keras_dsd.regrowth",
+    "robustness": "keras_dsd.robustness",
+    "schedules": "keras_dsd.sparsity.schedules",
+    "sparsity_report": "keras_dsd.analysis.sparsity:sparsity_report",
+    "strip": "keras_dsd.layers.conversion:strip",
+}
+
+registration.register_when_keras_is_imported()
+
 
 def __getattr__(name):
-    # Needs packages that training does not, so it is imported when it is first used.
-    if name == "robustness":
-        return importlib.import_module("keras_dsd.robustness")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # First, while no other thread waits for a file of the package.
+    importlib.import_module("keras")
+    file, _, attribute = _PLACES[name].partition(":")
+    value = importlib.import_module(file)
+    if attribute:
+        value = getattr(value, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_PLACES})

@@ -4,6 +4,7 @@ __all__ = [
     "checks",
     "config",
     "directions",
+    "extras",
     "keras_private",
-    "quiet",
+    "registration",
 ]

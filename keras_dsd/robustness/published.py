@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from keras_dsd._shared import checks
+from keras_dsd._shared import checks, extras
 from keras_dsd.robustness import data, streams
 from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
@@ -198,13 +198,8 @@ def published_set(name, *, clean=None, data_dir=None):
     96
     """
     split, of_clean = checks.known(name, "name", _TFDS)
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            "TensorFlow Datasets is needed: pip install "
-            f'"keras-dsd[datasets]". Received: name={name!r}'
-        ) from error
+    extras.require("datasets", needed_by=f"published_set({name!r})")
+    import tensorflow_datasets as tfds
 
     def loader(builder):
         return lambda: tfds.load(

@@ -1,0 +1,47 @@
+"""`keras-dsd demo`: conventional training against DSD on handwritten digits."""
+
+import argparse
+
+from keras_dsd._shared import extras
+from keras_dsd.cli import exits, quiet
+
+
+def add(subparsers):
+    """Adds the command's arguments, and the function that runs it."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="conventional training against DSD on handwritten digits",
+        description="Trains a small CNN on scikit-learn's handwritten digits, "
+        "conventionally and with DSD, from the same weights on the same batches; "
+        "compares them, plots the weights of the phases and exports the model.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="how many seeds, counted from 0"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=60, help="of each training, 3 or more"
+    )
+    parser.add_argument(
+        "--sparsity",
+        type=float,
+        default=0.3,
+        help="fraction of weights that are zero in the sparse phase",
+    )
+    parser.add_argument(
+        "--out", default="keras_dsd_demo", help="folder for the results"
+    )
+    parser.set_defaults(run=lambda args: _run(parser, args))
+
+
+def _run(parser, args):
+    extras.require("demo")
+    quiet.import_keras()
+    from keras_dsd.studies import demo
+
+    with exits.refusing(parser):
+        settings = demo.Settings(
+            seeds=args.seeds, epochs=args.epochs, sparsity=args.sparsity, out=args.out
+        )
+    demo.run(settings)
+    return exits.OK

@@ -1,0 +1,72 @@
+"""`keras-dsd robustness`: a model's accuracy on corrupted images."""
+
+from keras_dsd._shared import extras
+from keras_dsd.cli import exits, quiet
+
+
+def add(subparsers):
+    """Adds the command's arguments, and the function that runs it."""
+    parser = subparsers.add_parser(
+        "robustness",
+        help="a model's accuracy on corrupted images",
+        description="Measures a model on clean images and on the same images, "
+        "corrupted in many ways at five severities; prints a table, and writes it and "
+        "pictures of it.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="an .npz with x and y, or x_test and y_test; a folder with a folder of "
+        "pictures for each class; a folder of .npy files as CIFAR-10-C has them; or "
+        "cifar10_corrupted, imagenet2012_corrupted, mnist_corrupted from TFDS",
+    )
+    parser.add_argument(
+        "--clean", metavar="NPZ", help="the clean images, if the data is corrupted"
+    )
+    parser.add_argument(
+        "--corruptions",
+        nargs="+",
+        metavar="NAME",
+        help="which (default: the benchmark's 15, or all that the data has)",
+    )
+    parser.add_argument(
+        "--severities", nargs="+", type=int, metavar="N", help="which (default: 1 to 5)"
+    )
+    parser.add_argument(
+        "--metric", default="accuracy", help="of Keras, by name (default: accuracy)"
+    )
+    parser.add_argument(
+        "--baseline", help="what to compare with: a .keras file, a report.json, alexnet"
+    )
+    parser.add_argument(
+        "--input-range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="what black and white are to the model, say 0 1 or -1 1 (default: it "
+        "takes images as the data has them)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, help="images at a time (default: 128)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of random corruptions (default: 0)"
+    )
+    parser.add_argument(
+        "--out",
+        default="keras_dsd_robustness",
+        help="folder for the results (default: keras_dsd_robustness)",
+    )
+    parser.set_defaults(run=lambda args: _run(parser, args))
+
+
+def _run(parser, args):
+    extras.require("robustness")
+    quiet.import_keras()
+    from keras_dsd.robustness import command
+
+    arguments = {name: getattr(args, name) for name in command.ARGUMENTS}
+    with exits.refusing(parser):
+        command.run(command.Settings(**arguments))
+    return exits.OK
