@@ -40,31 +40,31 @@ def glass_blur(images, strength, rngs):
     images = filters.gaussian(images, sigma)
     # The reference keeps 8 bits in between, and truncates to them.
     images = np.floor(images * np.float32(255) + np.float32(1e-3)) / np.float32(255)
-    number, height, width, channels = images.shape
+    count, height, width, channels = images.shape
     pixels = images.reshape(-1, channels)
-    pixels = pixels[_sources(number, height, width, reach, passes, rngs)]
+    pixels = pixels[_sources(count, height, width, reach, passes, rngs)]
     return filters.gaussian(pixels.reshape(images.shape), sigma)
 
 
-def _sources(number, height, width, reach, passes, rngs):
+def _sources(count, height, width, reach, passes, rngs):
     """Returns, for every pixel of a batch, the index of the one that it ends up with.
 
     A pass goes over the inner pixels from the last to the first, and each takes the
     value that a neighbour has by then.
     """
     size = height * width
-    sources = np.arange(number * size, dtype=np.int32)
+    sources = np.arange(count * size, dtype=np.int32)
     pixels = np.arange(size, dtype=np.int32).reshape(height, width)
     inner = pixels[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1]
     inner = inner.ravel()
     if not inner.size:
         return sources
-    drawn = np.empty((number, passes, 2, inner.size), np.int32)
+    drawn = np.empty((count, passes, 2, inner.size), np.int32)
     for one, rng in zip(drawn, rngs, strict=True):
         one[:] = rng.integers(0, 2 * reach, one.shape, np.uint8)
     drawn -= reach
     for turn in range(passes):
-        taken = np.arange(number * size, dtype=np.int32).reshape(number, size)
+        taken = np.arange(count * size, dtype=np.int32).reshape(count, size)
         taken[:, inner] += drawn[:, turn, 0] * width + drawn[:, turn, 1]
         sources = sources[_ends(taken.ravel())]
     return sources

@@ -4,6 +4,7 @@ Knows filters and the strengths.
 """
 
 import functools
+import math
 
 import cv2
 import numpy as np
@@ -17,11 +18,11 @@ from keras_dsd.robustness.corruptions.strengths import standard
 
 def contrast(images, factor, rngs):
     """Brings every value nearer to the mean of its channel."""
-    number, height, width, channels = images.shape
+    count, height, width, channels = images.shape
     # Image by image: NumPy's sums over a batch depend on how many images it has.
     means = np.array([cv2.mean(image)[:channels] for image in images])
     means = np.tile(means * (1 - factor), width)[:, None].astype(np.float32)
-    results = images.reshape(number, height, width * channels) * np.float32(factor)
+    results = images.reshape(count, height, width * channels) * np.float32(factor)
     results += means
     return results.reshape(images.shape)
 
@@ -29,8 +30,8 @@ def contrast(images, factor, rngs):
 def elastic_transform(images, strength, rngs):
     """Tilts the image a little and lets it ripple."""
     alpha, sigma, jitter = strength
-    number, height, width, _ = images.shape
-    maps, ripples = [], np.zeros((number, 2, height, width), np.float32)
+    count, height, width, _ = images.shape
+    maps, ripples = [], np.zeros((count, 2, height, width), np.float32)
     for ripple, rng in zip(ripples, rngs, strict=True):
         maps.append(_affine(height, width, rng.uniform(-jitter, jitter, (3, 2))))
         if alpha:
@@ -87,9 +88,9 @@ def _damping(length, sigma):
 
 def pixelate(images, share, rngs):
     """Makes the image smaller and, in large pixels, as large as it was."""
-    number, height, width, _ = images.shape
-    along_width, columns = _shrinking(width, share, number)
-    along_height, rows = _shrinking(height, share, number)
+    count, height, width, _ = images.shape
+    along_width, columns = _shrinking(width, share, count)
+    along_height, rows = _shrinking(height, share, count)
     # As Pillow does: first the width, then the height, whole numbers after each.
     turned = _turned(images * np.float32(255))
     turned = _rounded(filters.each_along_height(along_width, turned))
@@ -99,28 +100,38 @@ def pixelate(images, share, rngs):
 
 
 @functools.lru_cache(maxsize=64)
-def _shrinking(length, share, number):
+def _shrinking(length, share, count):
     """Returns what makes an axis smaller and larger again, as Pillow's box filter does.
 
     Returns:
-        The sparse matrix that shrinks the axis of `number` images one below the other
+        The sparse matrix that shrinks the axis of `count` images one below the other
         (the box counts whole pixels, not shares of them), and the index of the small
         pixel that each pixel then shows.
     """
     size = max(int(length * share), 1)
-    matrix = PIL.Image.fromarray(np.eye(length, dtype=np.float32))
-    matrix = matrix.resize((length, size), PIL.Image.Resampling.BOX)
+    scale = length / size
+    centres = (np.arange(size) + 0.5)[:, None] * scale
+    first = (centres - 0.5 * scale + 0.5).astype(int)
+    pixels = first + np.arange(math.ceil(scale) + 2)
+    # In Pillow's order of operations, for pixels whose middle lies on a box's edge.
+    away = (pixels - centres + 0.5) * (1 / scale)
+    small, at = np.nonzero((away > -0.5) & (away <= 0.5) & (pixels < length))
+    counts = np.bincount(small, minlength=size)
+    matrix = scipy.sparse.csr_array(
+        (1 / counts[small], (small, pixels[small, at])), (size, length), np.float32
+    )
+    blocks = scipy.sparse.kron(
+        scipy.sparse.eye_array(count, dtype=np.float32), matrix, format="csr"
+    )
     indices = PIL.Image.fromarray(np.arange(size, dtype=np.float32)[None])
     indices = indices.resize((length, 1), PIL.Image.Resampling.BOX)
-    blocks = scipy.sparse.kron(np.eye(number), np.asarray(matrix))
-    blocks = scipy.sparse.csr_array(blocks, dtype=np.float32)
     return blocks, np.asarray(indices)[0].astype(np.intp)
 
 
 def _turned(images):
     """Returns images with rows for columns."""
-    number, height, width, channels = images.shape
-    results = np.empty((number, width, height, channels), np.float32)
+    count, height, width, channels = images.shape
+    results = np.empty((count, width, height, channels), np.float32)
     for image, result in zip(images, results, strict=True):
         result[:] = cv2.transpose(image).reshape(result.shape)
     return results

@@ -31,8 +31,8 @@ def gaussian_blur(images, sigma, rngs):
 def spatter(images, strength, rngs):
     """Throws water or mud at the lens."""
     mean, deviation, sigma, threshold, amount, is_mud = strength
-    number, height, width, channels = images.shape
-    drops = noise.normal((number, height, width, 1), rngs)
+    count, height, width, channels = images.shape
+    drops = noise.normal((count, height, width, 1), rngs)
     drops *= np.float32(deviation)
     drops += np.float32(mean)
     drops = filters.gaussian(drops, sigma)

@@ -9,7 +9,6 @@ import math
 
 import cv2
 import numpy as np
-import scipy.ndimage
 import scipy.sparse
 
 # OpenCV turns to Fourier transforms for kernels of more entries than this, which costs
@@ -127,20 +126,43 @@ def move(image, parts):
 def zoom_matrix(length, factor):
     """Returns the sparse matrix (length, length) that zooms one axis of an image.
 
-    The middle of the axis is enlarged linearly as `scipy.ndimage.zoom` does it, and as
-    much of it is kept as fits.
+    The middle of the axis is enlarged linearly as `scipy.ndimage.zoom` does it, and the
+    middle of the result is kept.
     """
     enlarging = _enlarging(length, factor)
     first = (length - enlarging.shape[1]) // 2
-    matrix = np.zeros((length, length), np.float32)
-    matrix[:, first : first + enlarging.shape[1]] = enlarging
-    return scipy.sparse.csr_array(matrix)
+    indices = enlarging.indices + first
+    return scipy.sparse.csr_array(
+        (enlarging.data, indices, enlarging.indptr), (length, length)
+    )
 
 
 @functools.cache
 def _enlarging(length, factor):
-    kept = np.eye(math.ceil(length / factor), dtype=np.float32)
-    return scipy.ndimage.zoom(kept, (factor, 1), order=1)[:length]
+    """Returns the sparse matrix that makes `length` of the middle of an axis.
+
+    Its rows are those of `scipy.ndimage.zoom(order=1)`, without the ones that are too
+    many, half of them at each end.
+    """
+    kept = math.ceil(length / factor)
+    zoomed = round(kept * factor)
+    rows = np.arange(length) + (zoomed - length) // 2
+    places = rows * ((kept - 1) / max(zoomed - 1, 1))
+    below = np.minimum(places.astype(int), max(kept - 2, 0))
+    above = np.minimum(below + 1, kept - 1)
+    shares = places - below
+    entries = np.stack([1 - shares, shares], axis=1).astype(np.float32)
+    matrix = scipy.sparse.csr_array(
+        (
+            entries.ravel(),
+            np.stack([below, above], axis=1).ravel(),
+            2 * np.arange(length + 1),
+        ),
+        (length, kept),
+    )
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def along_height(matrix, images):
@@ -151,9 +173,9 @@ def along_height(matrix, images):
 
 def each_along_height(blocks, images):
     """Returns `matrix @ image` for images (N, H, ...); `blocks` has it N times."""
-    number, height = images.shape[:2]
-    flat = blocks @ images.reshape(number * height, -1)
-    return flat.reshape(number, -1, *images.shape[2:])
+    count, height = images.shape[:2]
+    flat = blocks @ images.reshape(count * height, -1)
+    return flat.reshape(count, -1, *images.shape[2:])
 
 
 def enlarged(layers, shape, factor):
@@ -164,7 +186,7 @@ def enlarged(layers, shape, factor):
         shape: H and W.
         factor: of the zoom.
     """
-    down, right = (scipy.sparse.csr_array(_enlarging(side, factor)) for side in shape)
+    down, right = (_enlarging(side, factor) for side in shape)
     by_column = np.ascontiguousarray(layers.transpose(2, 0, 1))  # (w, N, h)
     by_column = along_height(right, by_column)
     by_row = np.ascontiguousarray(by_column.transpose(2, 1, 0))  # (h, N, W)

@@ -9,7 +9,7 @@ import numpy as np
 from keras_dsd.robustness.corruptions.corruption import Corruption, at_least_one, each
 
 BLOCKS = 16
-PACKET = 5  # mean number of macroblocks in a packet
+PACKET = 5  # macroblocks in a packet, on average
 
 
 def lost_packets(shape, share, rng):
@@ -22,15 +22,15 @@ def lost_packets(shape, share, rng):
 
     Returns:
         An integer array (rows, columns) of macroblocks: 0 where nothing is lost, else
-        the number of the packet, from 1.
+        the index of the packet, from 1.
     """
     rows, columns = _grid(shape)
     packets = np.zeros(rows * columns, int)
     count = at_least_one(share * packets.size / PACKET, rng)
     starts = rng.integers(packets.size, size=count)
     ends = starts + rng.integers(1, 2 * PACKET, size=count)
-    for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
-        packets[start:end] = number  # a run in reading order
+    for index, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
+        packets[start:end] = index  # a run in reading order
     return packets.reshape(rows, columns)
 
 

@@ -14,10 +14,10 @@ from keras_dsd.robustness.corruptions.strengths import standard
 def snow(images, strength, rngs):
     """Whitens the picture and lets flakes fall through it."""
     mean, deviation, zoom, threshold, radius, sigma, weight = strength
-    number, height, width, channels = images.shape
+    count, height, width, channels = images.shape
     # Only the middle of the reference's noise is seen, enlarged.
     kept = (math.ceil(height / zoom), math.ceil(width / zoom))
-    flakes = noise.normal((number, *kept), rngs)
+    flakes = noise.normal((count, *kept), rngs)
     flakes *= np.float32(deviation)
     flakes += np.float32(mean)
     flakes = filters.enlarged(flakes, (height, width), zoom)
