@@ -9,6 +9,7 @@ then registers the class itself. Nothing of the package is imported while Keras 
 threads that import both never wait for each other in a circle.
 """
 
+import importlib
 import pkgutil
 
 import wrapt
@@ -60,6 +61,9 @@ def register_when_keras_is_imported():
 
 
 def _register(keras):
+    # Another thread may be importing it still; the thread that calls this as the last
+    # step of its own import does not wait for itself.
+    importlib.import_module("keras")
     known = keras.saving.get_custom_objects()
     for file, names in REGISTERED.items():
         for name in names:
