@@ -1,6 +1,7 @@
 """The package as a whole: what importing it loads, and which file may import which."""
 
 import ast
+import graphlib
 import os
 import pathlib
 import subprocess
@@ -13,20 +14,42 @@ import keras_dsd
 
 ROOT = pathlib.Path(keras_dsd.__file__).parent
 REPOSITORY = ROOT.parent
+FILES = sorted(ROOT.rglob("*.py"))
+MOST_LINES = 300  # of a file
+MOST_LINES_OF_A_FUNCTION = 50  # without its docstring
+TOO_LONG = {  # files that are still to be split, or have such a function
+    "analysis/sparsity.py",
+    "layers/conversion.py",
+    "layers/prunable.py",
+    "robustness/evaluating.py",
+    "robustness/report.py",
+    "training/phases.py",
+    "training/run.py",
+}
 
-# From the ground up; a room imports from floors below its own.
-FLOORS = [
-    {"_version", "_shared"},
-    {"backend", "reports"},
-    {"optimizers", "robustness"},
-    {"sparsity"},
-    {"layers", "regrowth"},
-    {"analysis", "deploy", "training"},
-    {"__init__"},
-    {"studies"},
-    {"cli"},
-    {"__main__"},
-]
+# A room is a folder, or a file beside them; it imports from floors below its own. The
+# same lines stand in CONTRIBUTING.md.
+FLOORS = """\
+9  __main__                     python -m keras_dsd
+8  cli                          the command: one file a subcommand
+7  studies                      several runs -> a decision; the demo
+6  __init__                     the public names, imported when they are first used
+5  training  analysis  deploy   the callback, its run | what masks look like | exports
+4  layers  regrowth             who carries masks | which connections go and come
+3  sparsity                     counts, schedules, distributions, patterns, masks, top-k
+2  optimizers  robustness       slots, learning rates | corruptions, accuracy under them
+1  backend  reports             what differs between frameworks | records -> pictures
+0  _shared  _version            checks, configs, registration, Keras's private names
+"""
+
+
+def floors():
+    """Returns {room: its floor}."""
+    found = {}
+    for line in FLOORS.splitlines():
+        level, *rooms = line[:29].split()
+        found |= dict.fromkeys(rooms, int(level))
+    return found
 
 
 def room(path):
@@ -34,30 +57,111 @@ def room(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path):
+def imports(path):
+    """Yields (module, name) of what a file imports from the package; name may be None.
+
+    Those of `from module import name`, or `(module, None)` of `import module`.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            parts = node.module.split(".")
-            if parts[0] == "keras_dsd":
-                yield from parts[1:2] or (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative"
+            found = [(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
-            for alias in node.names:
-                parts = alias.name.split(".")
-                if parts[0] == "keras_dsd":
-                    yield from parts[1:2] or ["__init__"]
+            found = [(alias.name, None) for alias in node.names]
+        else:
+            continue
+        for module, name in found:
+            if module.split(".")[0] == "keras_dsd":
+                yield module, name
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=str)
+def parts_of(module, name):
+    """Returns the names below the package, say ["layers", "prunable", "Prunable"]."""
+    return [*module.split(".")[1:], *([name] if name else [])] or ["__init__"]
+
+
+def file_of(parts):
+    """Returns the file that an import names: the longest path that there is."""
+    for end in range(len(parts), 0, -1):
+        below = ROOT.joinpath(*parts[:end])
+        for file in (below.with_suffix(".py"), below / "__init__.py"):
+            if file.exists():
+                return file
+    return ROOT / "__init__.py"
+
+
+def names_of(path):
+    """Returns the names in a file's `__all__`, in their order."""
+    for node in ast.parse(path.read_text()).body:
+        if (
+            isinstance(node, ast.Assign)
+            and getattr(node.targets[0], "id", None) == "__all__"
+        ):
+            return ast.literal_eval(node.value)
+    return []
+
+
+def test_every_room_has_a_floor():
+    rooms = {room(path) for path in FILES}
+    assert rooms == floors().keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
 def test_imports_run_downwards(path):
-    floor = {name: level for level, names in enumerate(FLOORS) for name in names}
-    own = room(path)
-    for other in imported_rooms(path):
-        # Names of the package itself, say `__version__`, come from its ground.
-        level = floor.get(other, 0)
-        assert other == own or level < floor[own], f"{own} imports {other}"
+    floor, own = floors(), room(path)
+    for module, name in imports(path):
+        other = room(file_of(parts_of(module, name)))
+        assert other == own or floor[other] < floor[own], f"{own} imports {other}"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=str)
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_other_rooms_are_imported_by_their_face(path):
+    for module, name in imports(path):
+        other, *below = parts_of(module, name)
+        face = ROOT / other / "__init__.py"
+        if below and other != room(path) and face.exists():
+            assert below[0] in names_of(face), f"{below[0]} is not in {other}.__all__"
+
+
+def test_files_do_not_import_each_other_in_a_circle():
+    graph = {
+        path: {file_of(parts_of(*one)) for one in imports(path)} - {path}
+        for path in FILES
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises a CycleError that names them
+
+
+@pytest.mark.skipif(
+    not (REPOSITORY / "CONTRIBUTING.md").exists(), reason="an installed copy"
+)
+def test_contributing_has_the_same_floors():
+    assert f"```text\n{FLOORS}```" in (REPOSITORY / "CONTRIBUTING.md").read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_files_and_functions_are_short(path):
+    if str(path.relative_to(ROOT)) in TOO_LONG:
+        pytest.skip("still to be split")
+    text = path.read_text()
+    assert len(text.splitlines()) <= MOST_LINES
+    long = [
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and lines_of(node) > MOST_LINES_OF_A_FUNCTION
+    ]
+    assert not long
+
+
+def lines_of(function):
+    """Returns how many lines a function has, without its docstring and decorators."""
+    first, lines = function.body[0], function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
 def test_only_the_backend_folder_knows_backends(path):
     if room(path) == "backend":
         return
@@ -70,7 +174,7 @@ def test_only_the_backend_folder_knows_backends(path):
     assert not names & {"tensorflow", "jax", "torch"}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=str)
+@pytest.mark.parametrize("path", FILES, ids=str)
 def test_private_names_of_keras_stand_in_one_file(path):
     if path.name == "keras_private.py":
         return
@@ -99,6 +203,7 @@ def test_private_names_of_keras_stand_in_one_file(path):
 
 
 def loaded_by(statement):
+    """Returns the top-level names of all that a new process has imported after it."""
     code = f"{statement}; import sys; print('LOADED', *sorted(sys.modules))"
     environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
     found = subprocess.run(
@@ -113,8 +218,13 @@ def loaded_by(statement):
     return {name.split(".")[0] for name in line.split()[1:]}
 
 
+def test_importing_loads_next_to_nothing():
+    extra = loaded_by("import keras_dsd") - loaded_by("pass") - sys.stdlib_module_names
+    assert extra <= {"keras_dsd", "wrapt"}
+
+
 def test_importing_loads_no_extra_and_no_other_backend():
-    extra = loaded_by("import keras_dsd") - loaded_by("import keras")
+    extra = loaded_by("from keras_dsd import *") - loaded_by("import keras")
     unwanted = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
     unwanted |= {"matplotlib", "rich", "sklearn", "tensorflow_datasets", "tf_keras"}
     assert not extra & unwanted
@@ -123,6 +233,26 @@ def test_importing_loads_no_extra_and_no_other_backend():
 def test_public_names():
     for name in keras_dsd.__all__:
         assert getattr(keras_dsd, name) is not None
+    assert {*keras_dsd.__all__, "robustness"} <= set(dir(keras_dsd))
+
+
+def test_type_checkers_find_names_where_they_are():
+    found = {}
+    for module, name in imports(ROOT / "__init__.py"):
+        file = file_of(parts_of(module, name))
+        if room(file) not in ("_shared", "_version"):
+            is_file = name in (file.stem, file.parent.name)
+            found[name] = f"{module}.{name}" if is_file else f"{module}:{name}"
+    assert found == keras_dsd._PLACES
+
+
+def test_a_name_is_imported_alone():
+    program = (
+        "import sys, keras_dsd as dsd; dsd.masks; assert dsd.masks is "
+        "sys.modules['keras_dsd.sparsity.masks']; "
+        "assert 'keras_dsd.training.callback' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
 
 
 @pytest.mark.parametrize("marker", ["demo", "test"])

@@ -143,5 +143,6 @@ __all__ = [
     "new_train_function",
     "replicas",
     "stays",
+    "tables",
     "workers",
 ]

@@ -13,6 +13,17 @@ def add(subparsers):
         "corrupted in many ways at five severities; prints a table, and writes it and "
         "pictures of it.",
     )
+    _add_inputs(parser)
+    _add_measuring(parser)
+    parser.add_argument(
+        "--out",
+        default="keras_dsd_robustness",
+        help="folder for the results (default: keras_dsd_robustness)",
+    )
+    parser.set_defaults(run=lambda args: _run(parser, args))
+
+
+def _add_inputs(parser):
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
     parser.add_argument(
         "--data",
@@ -24,6 +35,20 @@ def add(subparsers):
     parser.add_argument(
         "--clean", metavar="NPZ", help="the clean images, if the data is corrupted"
     )
+    parser.add_argument(
+        "--baseline", help="what to compare with: a .keras file, a report.json, alexnet"
+    )
+    parser.add_argument(
+        "--input-range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="what black and white are to the model, say 0 1 or -1 1 (default: it "
+        "takes images as the data has them)",
+    )
+
+
+def _add_measuring(parser):
     parser.add_argument(
         "--corruptions",
         nargs="+",
@@ -37,28 +62,11 @@ def add(subparsers):
         "--metric", default="accuracy", help="of Keras, by name (default: accuracy)"
     )
     parser.add_argument(
-        "--baseline", help="what to compare with: a .keras file, a report.json, alexnet"
-    )
-    parser.add_argument(
-        "--input-range",
-        nargs=2,
-        type=float,
-        metavar=("BLACK", "WHITE"),
-        help="what black and white are to the model, say 0 1 or -1 1 (default: it "
-        "takes images as the data has them)",
-    )
-    parser.add_argument(
         "--batch-size", type=int, help="images at a time (default: 128)"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of random corruptions (default: 0)"
     )
-    parser.add_argument(
-        "--out",
-        default="keras_dsd_robustness",
-        help="folder for the results (default: keras_dsd_robustness)",
-    )
-    parser.set_defaults(run=lambda args: _run(parser, args))
 
 
 def _run(parser, args):

@@ -19,4 +19,5 @@ __all__ = [
     "RigL",
     "Static",
     "get",
+    "lookup",
 ]

@@ -23,6 +23,7 @@ from keras_dsd.robustness.report import RobustnessReport
 __all__ = [
     "STANDARD",
     "RobustnessReport",
+    "command",
     "contact_sheet",
     "corrupt",
     "evaluate",

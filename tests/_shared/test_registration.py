@@ -2,6 +2,7 @@
 
 import copy
 import pathlib
+import pkgutil
 import subprocess
 import sys
 
@@ -106,16 +107,18 @@ def test_names_are_those_that_the_files_register():
         getattr(keras_dsd, name)
     known = keras.saving.get_custom_objects()
     assert not [one for one in known.values() if isinstance(one, registration.Later)]
-    registered = {
-        (one.__module__, name.removeprefix("keras_dsd>"))
-        for name, one in known.items()
-        if name.startswith("keras_dsd>") and one.__module__.startswith("keras_dsd.")
-    }
-    assert registered == {
-        (file, name)
+    places = {
+        f"keras_dsd>{name}": f"{file}:{name}"
         for file, names in registration.REGISTERED.items()
         for name in names
     }
+    assert places.keys() == {
+        name
+        for name, one in known.items()
+        if name.startswith("keras_dsd>") and one.__module__.startswith("keras_dsd.")
+    }
+    for name, place in places.items():
+        assert known[name] is pkgutil.resolve_name(place)
 
 
 def test_what_is_registered_already_stays():

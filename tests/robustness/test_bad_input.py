@@ -18,6 +18,7 @@ from tests.rules.test_12_every_public_name import ANY
 SKIPPED = {
     "RobustnessReport": "what `evaluate` makes",
     "STANDARD": "no function",
+    "command": "for the command line, which has tests of its own",
 }
 PATHS = ("path", "paths", "folder", "data_dir")
 
