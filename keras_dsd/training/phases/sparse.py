@@ -36,7 +36,7 @@ class Sparse(Phase):
             `schedules`). A named ramp starts from the sparsity of the phase before and
             ends after three quarters of this one. Defaults to `"one_shot"`.
         pattern: which weights live or die together: `"unstructured"`, `"2:4"`,
-            `"4x4"`, or one of `patterns`. Defaults to `None`, unstructured.
+            `"4x4"`, or one of `patterns`. Defaults to `"unstructured"`.
         regrowth: how connections move during the phase: `"set"`, `"rigl"`, `"mest"`,
             `"granet"`, `"snfs"`, `"static"`, one of `regrowth`, or a dict {regex on
             the weight's path: one of these}. Then a phase that comes first starts from
@@ -61,7 +61,7 @@ class Sparse(Phase):
     sparsity: Any = None  # type: ignore[misc]  # a number once checked
     distribution: object = "uniform"
     schedule: object = "one_shot"
-    pattern: object = None
+    pattern: object = patterns.Unstructured()
     regrowth: Any = None  # type: ignore[misc]
     update_every: int | None = None  # type: ignore[misc]
 
