@@ -196,22 +196,26 @@ class MaskUpdates:
     def take_off(self, restore, seed):
         """Takes all masks off; survivors keep values and slots.
 
+        So does a weight that has been frozen since: nothing in training changes it.
+
         Args:
             restore: what the others come back with: "zero", "rewind" or "random".
             seed: tuple of what random draws depend on, besides the weight's origin.
         """
         for weight, slots in zip(self._weights, self._slots, strict=True):
             mask = ops.copy(weight.mask.value)
-            back = self._restored(weight, restore, seed)
-            self._fill(weight.variable, mask, back)
-            for slot in slots:
-                starts_as_weight = slot.fresh is None or slot.is_average
-                self._fill(
-                    slot.variable, mask, back if starts_as_weight else slot.fresh
-                )
+            if weight.variable.trainable:
+                self._restore(weight, slots, mask, restore, seed)
             weight.mask.assign(ops.ones_like(mask))
             if weight.explored is not None:
                 weight.explored.assign(ops.ones_like(mask))
+
+    def _restore(self, weight, slots, mask, restore, seed):
+        back = self._restored(weight, restore, seed)
+        self._fill(weight.variable, mask, back)
+        for slot in slots:
+            starts_as_weight = slot.fresh is None or slot.is_average
+            self._fill(slot.variable, mask, back if starts_as_weight else slot.fresh)
 
     @staticmethod
     def _fill(variable, mask, values):
