@@ -4,6 +4,7 @@ The only file that knows Keras's training loop. It decides nothing: it tells `ru
 far training has come, and gives the model the step that fits the masks in force.
 """
 
+import math
 import warnings
 from typing import Any
 
@@ -70,7 +71,23 @@ class DSDCallback(keras.callbacks.Callback):
         self.seed = checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
         self.verbose = checks.integer(verbose, "verbose", at_least=0)
+        self._forget_run()
+
+    def _forget_run(self):
+        self._prepared: Any = None
+        self._clock: Any = None
         self._run: Any = None
+        self._functions: dict = {}
+        self._traced: Any = None
+        self._has_put_off = False
+
+    def __getstate__(self):
+        """What a copy gets: it is as new, of the same arguments (KerasTuner copies)."""
+        new = type(self).__new__(type(self))
+        new.__dict__.update(vars(self))
+        keras.callbacks.Callback.__init__(new)  # without a model
+        new._forget_run()
+        return vars(new)
 
     def set_model(self, model):
         """Checks what the phases will need, before anything changes.
@@ -93,8 +110,7 @@ class DSDCallback(keras.callbacks.Callback):
             announce=print if self.verbose else lambda line: None,
         )
         self._run = Run(self.timeline, prepared, self._clock, recorder, self.seed)
-        self._functions = {}
-        self._traced = None
+        self._functions, self._traced, self._has_put_off = {}, None, False
         self._warn_of_length()
         self._warn_of_no_update()
 
@@ -105,13 +121,24 @@ class DSDCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Updates the masks that are due with the optimizer step."""
-        if self._run.end_batch(batch):
+        if self._run.end_batch(batch) and not self._is_put_off(logs):
             # Only now: on JAX asking for the model brings its variables up to date,
             # which takes longer than a small step.
             model = self.model
+            if getattr(model, "stop_training", False):  # there once it is compiled
+                return
             self._run.update_masks()
             keras_private.keep_written(model)
             self._choose_train_function()
+
+    def _is_put_off(self, logs):
+        """Whether what is due waits for the next batch, once: the loss has diverged.
+
+        A callback that ends training then, `TerminateOnNaN`, may come after this one.
+        """
+        loss = (logs or {}).get("loss", 0.0)
+        self._has_put_off = not self._has_put_off and not math.isfinite(float(loss))
+        return self._has_put_off
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds to the logs; ends training if its last phase ends early."""

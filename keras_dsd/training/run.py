@@ -8,10 +8,9 @@ an optimizer; knows no model and no training loop.
 import math
 from typing import Any
 
-import numpy as np
-
 from keras_dsd.layers.position import Position
 from keras_dsd.training import drop_and_grow
+from keras_dsd.training.early_end import EarlyEnd
 from keras_dsd.training.enforcement import Enforcement
 from keras_dsd.training.mask_updates import MaskUpdates
 from keras_dsd.training.sparse_phase import SparsePhase
@@ -44,6 +43,7 @@ class Run:
         self._enforcement = Enforcement(
             prepared.states, self._updates, prepared.optimizer
         )
+        self._early_end = EarlyEnd()
         self._position = Position()
         self._has_begun = False
 
@@ -193,40 +193,33 @@ class Run:
 
         Returns:
             Whether training is over: the last phase is, in a run that may end early.
+
+        Raises:
+            ValueError: the metric of a `Plateau` has not come in the whole run.
         """
         position, phase = self._position, self._phase
         self._clock.end_epoch()
         position.steps = self._clock.batches
         if self._sparse:
             self._enforcement.check_zeros()
-        if phase.until and self._schedule_is_over(epoch):
-            self._follow(phase.until, logs)
+        is_last = position.phase == len(self._timeline.phases) - 1
+        is_used_up = epoch + 1 >= position.start + phase.epochs
+        if phase.until:
+            counts = self._schedule_is_over(epoch)
+            self._early_end.follow(phase.until, logs, position, counts)
+            if is_used_up:
+                self._early_end.end_phase(phase.until, logs, position, is_last)
         logs["sparsity"] = self._sparsity
         logs["dsd_phase"] = float(position.phase)
         logs.update(self._recorder.logs())
         self._store()
-        is_last = position.phase == len(self._timeline.phases) - 1
-        is_over = position.over or epoch + 1 >= position.start + phase.epochs
+        is_over = position.over or is_used_up
         return bool(is_last and is_over and self._timeline.can_end_early)
 
     def _schedule_is_over(self, epoch):
         # Before its end a ramp makes the metric worse, which is no plateau.
         sparse = self._sparse
         return sparse is None or sparse.is_at_its_sparsity(self._time(epoch))
-
-    def _follow(self, plateau, logs):
-        if plateau.monitor not in logs:
-            raise ValueError(
-                f"`Plateau` watches a metric that the logs do not hold: {sorted(logs)}."
-                f" Received: monitor={plateau.monitor!r}"
-            )
-        position = self._position
-        value = float(np.float32(logs[plateau.monitor]))  # as it will be stored
-        if plateau.improves(value, position.best):
-            position.best, position.wait = value, 0
-        else:
-            position.wait += 1
-        position.over = int(position.wait >= plateau.patience)
 
     def finish(self):
         """Ends the run; optimizers get their own schedules back.

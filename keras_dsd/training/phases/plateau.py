@@ -16,8 +16,9 @@ class Plateau(Config):
     """Ends a phase before its `epochs` are over, once a metric no longer improves.
 
     Works as `keras.callbacks.EarlyStopping` does, within one phase: each phase starts
-    to count anew. While a sparsity schedule still runs, nothing is counted. When a
-    phase ends early the following ones come earlier, and `fit` ends with the last.
+    to count anew. While a sparsity schedule still runs, nothing is counted, nor are
+    epochs whose logs lack the metric (`validation_freq=2`). When a phase ends early the
+    following ones come earlier, and `fit` ends with the last.
 
     Args:
         monitor: a key of the epoch's logs. Defaults to `"val_loss"`.
@@ -30,7 +31,8 @@ class Plateau(Config):
             Defaults to `"auto"`.
 
     Raises:
-        TypeError, ValueError: an argument is not as said.
+        TypeError, ValueError: an argument is not as said. From `fit`, at the end of the
+            last phase: the metric never came. (It warns as soon as it looks like it.)
 
     >>> from keras_dsd import phases
     >>> phases.Dense(epochs=50, until=phases.Plateau("val_accuracy")).until.patience
