@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import keras
 
 from keras_dsd.backend import radix_select, ranking, tables
 
@@ -33,24 +34,18 @@ def input_gradient(model, preprocess, loss):
     """See `backend`: the weights are arguments, so that they are not compiled in."""
 
     @jax.jit
-    def gradient(trainable, others, x, y):
+    def gradient(values, x, y):
         def total(x):
-            outputs, _ = model.stateless_call(
-                trainable, others, preprocess(x), training=False
-            )
-            return loss(y, outputs)
+            # As `model(...)` elsewhere: `stateless_call` skips the cast to the compute
+            # dtype, and asks for a `training` that not every `call` has.
+            held = zip(model.variables, values, strict=True)
+            with keras.StatelessScope(state_mapping=list(held)):
+                return loss(y, model(preprocess(x), training=False))
 
         return jax.grad(total)(x)
 
     def run(x, y):
-        trainable, others = (
-            [variable.value for variable in variables]
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-            )
-        )
-        return gradient(trainable, others, x, y)
+        return gradient([variable.value for variable in model.variables], x, y)
 
     return run
 

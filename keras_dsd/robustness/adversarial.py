@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dsd import backend
 from keras_dsd._shared import checks
-from keras_dsd.robustness import data
+from keras_dsd.robustness import data, logits
 
 FAMILY = "adversarial"
 ATTACKS = ("fgsm", "pgd")
@@ -33,7 +33,11 @@ def fgsm(model, x, y, epsilon, *, loss=None, preprocess=None):
 
     Returns:
         A float32 array of the shape of `x` in the range of `x`: 0 to 255 for uint8 (not
-        rounded), else 0 to 1.
+        rounded; `corrupt` takes them divided by 255), else 0 to 1. Warns if a tenth of
+        the images or more has a gradient of exactly zero.
+
+        The gradient of a cross-entropy is taken by logits, where none is lost by
+        rounding: also for a model that ends in a softmax or a sigmoid.
 
     Raises:
         ValueError, TypeError: if an argument is wrong, or there is no loss.
@@ -55,7 +59,10 @@ def fgsm(model, x, y, epsilon, *, loss=None, preprocess=None):
     """
     images, labels = data.check_arrays(x, y)
     checks.share(epsilon, "epsilon")
-    return _climb(_gradient(model, loss, preprocess), images, labels, epsilon, [1.0])
+    ascent = _Ascent(model, loss, preprocess)
+    worse = ascent.climb(images, labels, epsilon, [1.0])
+    ascent.warn_flat()
+    return worse
 
 
 def pgd(
@@ -107,9 +114,11 @@ def pgd(
     steps = checks.integer(steps, "steps", at_least=1)
     seed = checks.integer(seed, "seed", at_least=0)
     first_index = checks.integer(first_index, "first_index", at_least=0)
-    gradient = _gradient(model, loss, preprocess)
+    ascent = _Ascent(model, loss, preprocess)
     start = _start(images, seed, first_index)
-    return _climb(gradient, images, labels, epsilon, [2.5 / steps] * steps, start)
+    worse = ascent.climb(images, labels, epsilon, [2.5 / steps] * steps, start)
+    ascent.warn_flat()
+    return worse
 
 
 class Attacks:
@@ -121,7 +130,7 @@ class Attacks:
     """
 
     def __init__(self, model, preprocess, seed):
-        self._gradient = _gradient(model, None, preprocess)
+        self._ascent = _Ascent(model, None, preprocess)
         self._seed = seed
 
     def __call__(self, name, severity, images, labels, first_index):
@@ -130,20 +139,44 @@ class Attacks:
         if name == "pgd":
             lengths = [2.5 / PGD_STEPS] * PGD_STEPS
             start = _start(images, self._seed, first_index)
-        return _climb(self._gradient, images, labels, epsilon, lengths, start)
+        return self._ascent.climb(images, labels, epsilon, lengths, start)
+
+    def warn_flat(self):
+        """Warns if the loss had no gradient for many of the images."""
+        self._ascent.warn_flat()
 
 
-def _climb(gradient, images, labels, epsilon, lengths, start=0.0):
-    """Returns images after steps of these lengths, in multiples of `epsilon`."""
-    full = data.white(images)
-    clean = images.astype("float32")
-    low = np.clip(clean - epsilon * full, 0, full)
-    high = np.clip(clean + epsilon * full, 0, full)
-    worse = np.clip(clean + epsilon * full * start, low, high)
-    for length in lengths:
-        direction = np.sign(gradient(worse, labels))
-        worse = np.clip(worse + epsilon * full * length * direction, low, high)
-    return worse
+class _Ascent:
+    """Steps up the loss of one model; counts the images that have no way up.
+
+    Args:
+        model, loss, preprocess: as in `fgsm`.
+    """
+
+    def __init__(self, model, loss, preprocess):
+        self._gradient = _gradient(model, loss, preprocess)
+        self._flat = self._images = 0
+
+    def climb(self, images, labels, epsilon, lengths, start=0.0):
+        """Returns images after steps of these lengths, in multiples of `epsilon`."""
+        full = data.white(images)
+        clean = images.astype("float32")
+        low = np.clip(clean - epsilon * full, 0, full)
+        high = np.clip(clean + epsilon * full, 0, full)
+        worse = np.clip(clean + epsilon * full * start, low, high)
+        flat = np.ones(len(images), bool)
+        for length in lengths:
+            gradient = np.nan_to_num(self._gradient(worse, labels))
+            flat &= ~gradient.reshape(len(images), -1).any(axis=1)
+            worse = worse + epsilon * full * length * np.sign(gradient)
+            worse = np.clip(worse, low, high)
+        self._flat += int(flat.sum())
+        self._images += len(images)
+        return worse
+
+    def warn_flat(self):
+        """Warns if the loss had no gradient for many of the images, at any step."""
+        logits.warn_of_zeros(self._flat, self._images)
 
 
 def _start(images, seed, first_index):
@@ -177,17 +210,18 @@ def _gradient(model, loss, preprocess):
             f"Keras knows no such loss. Received: loss={loss!r}"
         ) from error
 
-    def total(labels, outputs):
-        return keras.ops.sum(loss(labels, outputs))
-
-    of_input = backend.input_gradient(model, preprocess or (lambda x: x), total)
+    attackable = logits.AttackableLoss(model, loss)
+    of_input = backend.input_gradient(
+        attackable.model, preprocess or (lambda x: x), attackable
+    )
 
     def gradient(images, labels):
         try:
-            found = of_input(
-                keras.ops.convert_to_tensor(images, "float32"),
-                keras.ops.convert_to_tensor(labels),
-            )
+            with attackable.recorded():
+                found = of_input(
+                    keras.ops.convert_to_tensor(images, "float32"),
+                    keras.ops.convert_to_tensor(labels),
+                )
         except Exception as error:  # each backend has its own
             raise ValueError(
                 "The loss has no gradient by these images. Received: images of shape "

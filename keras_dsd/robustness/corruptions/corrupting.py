@@ -56,8 +56,7 @@ def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
     seed = checks.integer(seed, "seed", at_least=0)
     first_index = checks.integer(first_index, "first_index", at_least=0)
     images = check_images(images, corruption)
-    if check_constants(constants) == "auto":
-        constants = "cifar" if max(images.shape[-3:-1]) <= SMALL else "imagenet"
+    constants = constants_for(images, check_constants(constants))
     strength = corruption.strength(severity, constants)
     draws = drawing.Draws(seed, name, severity)
     return drawing.apply(corruption, images, strength, draws, first_index)
@@ -86,6 +85,13 @@ def check_constants(constants):
     """Returns the name of a set of constants, or `"auto"`."""
     checks.known(constants, "constants", dict.fromkeys(CONSTANTS))
     return constants
+
+
+def constants_for(images, constants):
+    """Returns the name of the set of constants that `"auto"` means for images."""
+    if constants != "auto":
+        return constants
+    return "cifar" if max(images.shape[-3:-1]) <= SMALL else "imagenet"
 
 
 def check_images(images, corruption=None):
@@ -118,8 +124,10 @@ def check_images(images, corruption=None):
         )
     low, high = float(images.min()), float(images.max())
     if not (low >= 0 and high <= 1):  # True for NaN too
+        # Attacks, say, make floating images of 8-bit ones, not rounded.
+        hint = " Divide them by 255." if low >= 0 and 1 < high <= 255 else ""
         raise ValueError(
-            "`images` of a floating dtype must have values in [0, 1]. "
+            f"`images` of a floating dtype must have values in [0, 1].{hint} "
             f"Received: values from {low} to {high}"
         )
     return images
