@@ -172,3 +172,14 @@ def keep_written(model):
             name: [variable.value for variable in variables]
             for name, variables in held.items()
         }
+
+
+def grows(metric):
+    """Returns whether more of a Keras metric is better; `None` where Keras can't tell.
+
+    Keras marks its metrics for the `mode="auto"` of its own callbacks, and gives the
+    mark no public name. A metric's name says less: the second one of a process has a
+    counter behind it, and a user may give any.
+    """
+    direction = getattr(metric, "_direction", None)
+    return direction if direction is None else direction == "up"

@@ -47,9 +47,7 @@ def main(argv=None):
         command.add(subparsers)
     args = parser.parse_args(argv)
     try:
-        status = args.run(args)
-        sys.stdout.flush()
-        return status
+        return args.run(args)
     except KeyboardInterrupt:
         print("keras-dsd: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -62,6 +62,13 @@ def _add_measuring(parser):
         "--metric", default="accuracy", help="of Keras, by name (default: accuracy)"
     )
     parser.add_argument(
+        "--mode",
+        choices=("auto", "max", "min"),
+        default="auto",
+        help="whether more or less of the metric is better (default: as Keras or its "
+        "name says)",
+    )
+    parser.add_argument(
         "--batch-size", type=int, help="images at a time (default: 128)"
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Deploy: files for other programs, and proof that they hold the trained model."""
+"""Deploy: what leaves the house, and proof that it is the model that was trained."""
 
 __all__ = [
     "saved_model",

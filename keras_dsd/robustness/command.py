@@ -28,6 +28,7 @@ class Settings:
         corruptions: list of names, or `None`.
         severities: list of integers, or `None`.
         metric: name of a metric of Keras.
+        mode: whether more of it is better, as in `evaluate`.
         baseline: path of a model or of a report, `"alexnet"`, or `None`.
         input_range: the two numbers that the model knows black and white as, or `None`:
             it takes images as they are.
@@ -46,6 +47,7 @@ class Settings:
     corruptions: list | None
     severities: list | None
     metric: str
+    mode: str
     baseline: str | None
     input_range: list | None
     batch_size: int | None
@@ -101,6 +103,7 @@ def run(settings):
         corruptions=settings.corruptions,
         severities=settings.severities,
         metric=settings.metric,
+        mode=settings.mode,
         baseline=baseline,
         preprocess=preprocess,
         batch_size=size,

@@ -5,12 +5,15 @@ pixels.
 """
 
 import dataclasses
+import zlib
 
-from keras_dsd._shared import checks, directions
-from keras_dsd.robustness import adversarial, published, streams
+import numpy as np
+
+from keras_dsd._shared import checks
+from keras_dsd.robustness import adversarial, data, published, published_errors, streams
 from keras_dsd.robustness.corruptions import catalog, corrupting
 from keras_dsd.robustness.progress import bar
-from keras_dsd.robustness.report import RobustnessReport, check_baseline
+from keras_dsd.robustness.report import RobustnessReport
 from keras_dsd.robustness.scoring import Scoring
 
 
@@ -48,15 +51,18 @@ def evaluate(
             `"fgsm"` and `"pgd"`. Defaults to `None`: the 15 of the benchmark, or all
             that a corrupted data set holds.
         severities: list of integers from 1 to 5, or one. Defaults to `None`: all.
-        metric: name of a metric of Keras, `keras.metrics.Metric`, or function of
-            `(y_true, y_pred)`. `"accuracy"` is chosen by the shape of the labels, as
-            in `compile`; for a binary model that returns logits give
-            `keras.metrics.BinaryAccuracy(threshold=0)`. Defaults to `"accuracy"`.
+        metric: name of a metric of Keras, `keras.metrics.Metric`, `keras.losses.Loss`,
+            or function of `(y_true, y_pred)` that returns a value for each sample; its
+            result must be one number and not depend on `batch_size`. `"accuracy"` is
+            chosen by the shape of the labels, as in `compile`; for a binary model that
+            returns logits give `keras.metrics.BinaryAccuracy(threshold=0)`. Defaults to
+            `"accuracy"`.
         mode: `"max"` if more of the metric is better, `"min"` if less is, or `"auto"`:
-            by its name. Defaults to `"auto"`.
+            as its class says, or the end of its name. Defaults to `"auto"`.
         baseline: what mCE compares with: another model, a report on the same metric,
-            corruptions and severities, or `"alexnet"` (its published errors on
-            ImageNet-C). Defaults to `None`.
+            corruptions and severities (of other images, another seed or other
+            strengths: with a warning), or `"alexnet"` (its published errors on
+            ImageNet-C, for models of ImageNet only). Defaults to `None`.
         preprocess: function of a corrupted batch, applied before each model; what the
             model's own data went through, say `lambda x: x / 127.5 - 1`. Defaults to
             `None`.
@@ -69,8 +75,9 @@ def evaluate(
         A `RobustnessReport`.
 
     Raises:
-        ValueError, TypeError: if an argument is wrong, or if the metric does not fit
-            the model's output; before any work.
+        ValueError, TypeError: if an argument is wrong, if nothing tells whether more of
+            the metric is better, or if it does not fit the model's output; before any
+            work, or after the first batch.
 
     Reference: [Hendrycks and Dietterich, ICLR 2019](https://arxiv.org/abs/1903.12261).
 
@@ -91,41 +98,75 @@ def evaluate(
     (['contrast', 'fog'], [1, 5])
     """
     checks.boolean(progress, "progress")
-    directions.check(mode)
     names, severities = _names(corruptions), _severities(severities)
     scoring = Scoring(model, metric, preprocess)
+    grows = scoring.metric.grows(mode)
     scorings = [scoring]
     source = _source(x, y, seed, constants)
     conditions = source.conditions(names, severities)
-    if isinstance(baseline, str):
-        check_baseline(baseline, [c for c in conditions if c != streams.CLEAN])
-    elif isinstance(baseline, RobustnessReport):
-        baseline.check_like(scoring.name, conditions)
-    elif baseline is not None:
+    _check_baseline(baseline, scoring.metric.name, conditions, grows)
+    if baseline is not None and not isinstance(baseline, (str, RobustnessReport)):
         scorings.append(Scoring(baseline, metric, preprocess))
-    attacks = []
-    if any(name in adversarial.ATTACKS for name, _ in conditions):
-        attacks = [
-            adversarial.Attacks(each.model, preprocess, seed) for each in scorings
-        ]
-    start, seen = 0, 0  # of this batch, and of the next
+    is_attacked = any(name in adversarial.ATTACKS for name, _ in conditions)
+    attacks = [
+        adversarial.Attacks(each.model, preprocess, seed)
+        for each in scorings
+        if is_attacked
+    ]
+    seen = _Seen(source.constants)
     batches = source.stream(conditions, batch_size)
     steps = source.steps(conditions, batch_size)
     with bar(steps, progress) as advance:
         for condition, images, labels, weights in streams.ahead(batches):
             if condition == conditions[0]:
-                start, seen = seen, seen + len(images)
+                seen.add(images)
+                if baseline == "alexnet":
+                    published_errors.check_images(images.shape, seen.constants)
             name, severity = condition
             for i, each in enumerate(scorings):
                 shown = images
                 if name in adversarial.ATTACKS:
-                    shown = attacks[i](name, severity, images, labels, start)
+                    shown = attacks[i](name, severity, images, labels, seen.start)
                 each.update(condition, shown, labels, weights)
             advance(f"{name} {severity}")
-    reports = [_report(each, mode, seen, source, conditions) for each in scorings]
+    for attack in attacks:
+        attack.warn_flat()
+    reports = [_report(each, grows, seen, source, conditions) for each in scorings]
     if len(reports) > 1:
         baseline = reports[1]
+    elif isinstance(baseline, RobustnessReport):
+        reports[0].warn_unlike(baseline)
     return dataclasses.replace(reports[0], baseline=baseline)
+
+
+def _check_baseline(baseline, metric, conditions, grows):
+    if isinstance(baseline, str):
+        checks.known(baseline, "baseline", {"alexnet": None})
+        published_errors.check_comparable(metric, conditions)
+    elif isinstance(baseline, RobustnessReport):
+        baseline.check_like(metric, conditions, grows)
+
+
+class _Seen:
+    """The images that went by: how many, which, and with which strengths.
+
+    Args:
+        constants: set of strengths, as `corrupt` takes it, or `"published"`.
+    """
+
+    def __init__(self, constants):
+        self.constants = constants
+        self.digest = 0
+        self.start = self.stop = 0  # of the last batch
+
+    def add(self, images):
+        """Takes a batch into account, clean or of the first condition."""
+        self.start, self.stop = self.stop, self.stop + len(images)
+        self.constants = corrupting.constants_for(images, self.constants)
+        # In 8 bits, so that floating images of the same picture count as the same.
+        full = 255 / data.white(images)
+        pixels = images if full == 1 else np.rint(images.astype("float32") * full)
+        self.digest = zlib.crc32(pixels.astype("uint8").tobytes(), self.digest)
 
 
 def _source(x, y, seed, constants):
@@ -136,21 +177,22 @@ def _source(x, y, seed, constants):
     )
 
 
-def _report(scoring, mode, images, source, conditions):
+def _report(scoring, grows, seen, source, conditions):
     values = scoring.results()
     table: dict = {}
     for name, severity in conditions:
         if (name, severity) != streams.CLEAN:
             table.setdefault(name, {})[severity] = values[name, severity]
     return RobustnessReport(
-        metric=scoring.name,
-        grows=directions.grows(scoring.name, mode),
+        metric=scoring.metric.name,
+        grows=grows,
         clean=values.get(streams.CLEAN),
         table=table,
         families={name: _family(name) for name in table},
-        images=images,
+        images=seen.stop,
         seed=source.seed,
-        constants=source.constants,
+        constants=seen.constants,
+        digest=seen.digest,
     )
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_dsd._shared import checks
+from keras_dsd.robustness import metrics
 
 
 class Scoring:
@@ -14,9 +15,7 @@ class Scoring:
 
     Args:
         model: a `keras.Model`, or any function of a batch that returns predictions.
-        metric: `"accuracy"`, which is chosen by the labels' shape as `compile` does;
-            the name of another metric of Keras, a `keras.metrics.Metric`, or a function
-            of `(y_true, y_pred)`.
+        metric: as `metrics.Given` takes it.
         preprocess: function of a batch, applied before the model, or `None`.
     """
 
@@ -28,9 +27,8 @@ class Scoring:
             )
         self.model = model
         self.preprocess = checks.function(preprocess, "preprocess", "a batch")
+        self.metric = metrics.Given(metric)
         self._predict = getattr(model, "predict_on_batch", model)
-        self._new = _maker(metric)
-        self.name = _name(metric)
         self._metrics: dict = {}
 
     def update(self, condition, images, labels, weights=None):
@@ -43,17 +41,41 @@ class Scoring:
             weights: array of sample weights, or `None`.
 
         Raises:
-            ValueError: the model can't take the images, or its output does not fit the
-                labels and the metric.
+            ValueError: the model can't take the images, its output does not fit the
+                labels and the metric, or the metric is none that can be compared. As
+                far as it can be told without the model, it is told before.
         """
+        if not self._metrics:
+            self._foresee(labels)
         outputs = self._outputs(images)
-        if condition not in self._metrics:
-            self._metrics[condition] = self._new(labels, outputs)
-        self._update(self._metrics[condition], labels, outputs, weights)
+        is_new = condition not in self._metrics
+        if is_new:
+            self._metrics[condition] = self.metric.new(labels, outputs)
+        metric = self._metrics[condition]
+        self._try(metric.update_state, labels, outputs, weights)
+        if is_new:
+            metrics.number(metric, self.metric.name)
+            self._try(self.metric.check_batches, labels, outputs, weights)
 
     def results(self):
         """Returns {condition: value of the metric, a float}."""
-        return {name: _scalar(metric) for name, metric in self._metrics.items()}
+        return {
+            condition: metrics.number(metric, self.metric.name)
+            for condition, metric in self._metrics.items()
+        }
+
+    def _foresee(self, labels):
+        """Refuses, before the model is asked, a metric with more than one number."""
+        shape = _output_shape(self.model) or labels.shape[1:]
+        if not shape:
+            return
+        outputs = np.zeros((len(labels), *shape), "float32")
+        try:
+            metric = self.metric.new(labels, outputs)
+            metric.update_state(labels, outputs)
+        except Exception:  # what really comes may fit; else its error says more
+            return
+        metrics.number(metric, self.metric.name)
 
     def _outputs(self, images):
         given = images
@@ -79,76 +101,21 @@ class Scoring:
             )
         return outputs
 
-    def _update(self, metric, labels, outputs, weights):
+    def _try(self, update, labels, outputs, weights):
         try:
-            metric.update_state(labels, outputs, sample_weight=weights)
+            update(labels, outputs, weights)
         except Exception as error:
             raise ValueError(
-                f"The metric {self.name!r} does not fit the model's output. Received: "
-                f"labels of shape {labels.shape}, an output of shape {outputs.shape}: "
-                f"{error}"
+                f"The metric {self.metric.name!r} does not fit the model's output. "
+                f"Received: labels of shape {labels.shape}, an output of shape "
+                f"{outputs.shape}: {error}"
             ) from error
 
 
-def _maker(metric):
-    """Returns a function of (labels, outputs) that makes a new metric."""
-    if isinstance(metric, str):
-        if metric in ("accuracy", "acc"):
-            return _accuracy
-        try:
-            metric = keras.metrics.get(metric)
-        except ValueError as error:
-            raise ValueError(
-                f"Keras knows no such metric. Received: metric={metric!r}"
-            ) from error
-    if isinstance(metric, keras.metrics.Metric):
-        return lambda labels, outputs: metric.from_config(metric.get_config())
-    if callable(metric):
-        return lambda labels, outputs: keras.metrics.MeanMetricWrapper(metric)
-    raise TypeError(
-        "`metric` must be the name of a metric of Keras, a `keras.metrics.Metric`, or "
-        f"a function of (y_true, y_pred). Received: metric={metric!r}"
-    )
-
-
-def _name(metric):
-    if isinstance(metric, str):
-        return "accuracy" if metric == "acc" else metric
-    return getattr(metric, "name", None) or getattr(
-        metric, "__name__", type(metric).__name__
-    )
-
-
-def _accuracy(labels, outputs):
-    """Returns the accuracy that `compile(metrics=["accuracy"])` would mean."""
-    classes = outputs.shape[-1] if outputs.ndim > 1 else 1
-    if classes == 1:
-        fits = labels.size == outputs.size
-        metric = keras.metrics.BinaryAccuracy()
-    elif labels.shape == outputs.shape:
-        fits = True
-        metric = keras.metrics.CategoricalAccuracy()
-    else:
-        fits = labels.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
-        metric = keras.metrics.SparseCategoricalAccuracy()
-        if fits and not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(
-                f"The model tells {classes} classes apart. Received: labels from "
-                f"{labels.min()} to {labels.max()}"
-            )
-    if not fits:
-        raise ValueError(
-            "The accuracy does not fit the model's output. Received: labels of shape "
-            f"{labels.shape}, an output of shape {outputs.shape}"
-        )
-    return metric
-
-
-def _scalar(metric):
-    value = metric.result()
-    if isinstance(value, dict) or np.size(keras.ops.convert_to_numpy(value)) != 1:
-        raise ValueError(
-            "A metric must have one number as its result, so that it can be compared. "
-            f"Received: metric={metric.name!r}"
-        )
-    return float(keras.ops.convert_to_numpy(value))
+def _output_shape(model):
+    """Returns the shape of one prediction, `None` where the model does not tell it."""
+    try:
+        shape = tuple(model.output_shape)[1:]
+    except (AttributeError, TypeError, ValueError):  # a function, a subclassed model
+        return None
+    return shape if all(isinstance(size, int) for size in shape) else None

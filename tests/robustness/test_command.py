@@ -29,6 +29,7 @@ def files(tmp_path_factory):
         model.save(folder / f"{name}.keras")
     np.savez(folder / "arrays.npz", x_test=images, y_test=labels)
     np.savez(folder / "plain.npz", x=images, y=labels)
+    np.savez(folder / "binary.npz", x=images, y=np.eye(2)[labels])
     np.savez(folder / "wrong.npz", a=images)
     for i in range(10):
         of_class = folder / "pictures" / f"class{labels[i]}"
@@ -75,6 +76,14 @@ def test_a_report_is_printed_and_written(files, tmp_path, capsys, data):
         "report.md",
         "report.png",
     }
+
+
+def test_the_direction_of_the_metric_may_be_said(files, tmp_path):
+    options = ["--metric", "mse", "--input-range", 0, 1, "--out", tmp_path]
+    for mode, grows in (([], False), (["--mode", "max"], True)):
+        assert command(files, "binary.npz", *options, *mode) == 0
+        report = RobustnessReport.from_json(tmp_path / "report.json")
+        assert report.grows == grows
 
 
 def test_attacked_images_are_brought_into_the_range_of_the_model(files, tmp_path):

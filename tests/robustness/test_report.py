@@ -108,6 +108,50 @@ def test_only_reports_of_the_same_can_be_compared(other, error):
         report({"fog": {1: 0.75}}).gain_over(other)
 
 
+def test_the_second_object_of_a_metric_is_the_same_metric():
+    first, third = report(TABLE, metric="auc_1"), report(TABLE, metric="auc_3")
+    assert set(first.gain_over(third).values()) == {0.0}
+    with pytest.raises(ValueError, match="Received: top_1 and top_5"):
+        report(TABLE, metric="top_1").gain_over(report(TABLE, metric="top_5"))
+
+
+def test_reports_that_grow_and_that_shrink_are_not_compared():
+    with pytest.raises(ValueError, match="Received: more is better and less is better"):
+        report(TABLE).gain_over(report(TABLE, grows=False))
+
+
+def test_a_model_that_gains_where_the_baseline_stays_is_not_worse():
+    base = report({"fog": {1: 0.5}, "snow": {1: 0.5}}, clean=0.5)
+    found = report({"fog": {1: 0.75}, "snow": {1: 0.25}}, clean=0.5, baseline=base)
+    assert found.relative_ce == {"fog": -math.inf, "snow": math.inf}
+    assert math.isnan(found.relative_mce)
+    assert json.loads(found.to_json())["relative_mce"] is None
+
+
+def test_errors_below_zero_are_none():
+    base = report({"fog": {1: -0.5}}, grows=False, metric="cosine_loss")
+    found = report({"fog": {1: 0.25}}, grows=False, metric="cosine_loss", baseline=base)
+    assert found.ce is found.mce is found.relative_ce is None
+
+
+def test_json_has_no_number_that_is_none(tmp_path):
+    nan = float("nan")
+    table = {"fog": {1: nan, 2: math.inf}, "snow": {1: 0.5}}
+    found = report(table, clean=nan, baseline=report(table, clean=nan))
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    numbers = json.loads(found.to_json(), parse_constant=refuse)
+    assert numbers["table"] == {"fog": {"1": None, "2": None}, "snow": {"1": 0.5}}
+    assert numbers["clean"] is numbers["robust"] is numbers["mce"] is None
+    path = tmp_path / "report.json"
+    found.to_json(path)
+    again = RobustnessReport.from_json(path)
+    assert math.isnan(again.table["fog"][1])
+    assert again.table["snow"] == {1: 0.5}
+
+
 def test_json_comes_back(tmp_path):
     found = report(TABLE, baseline=report(TABLE))
     path = tmp_path / "report.json"

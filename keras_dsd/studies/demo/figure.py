@@ -22,7 +22,7 @@ def histograms(run, path):
 
     Args:
         run: a `train.Run` with DSD.
-        path: where the picture is written.
+        path: of the file.
     """
     layer = max(run.pruned, key=lambda name: run.weights["Sparse"][name].size)
     survived = run.weights["Sparse"][layer].ravel() != 0
