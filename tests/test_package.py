@@ -283,7 +283,7 @@ def test_robustness_says_what_to_install():
         "try:\n"
         "    keras_dsd.robustness\n"
         "except ImportError as error:\n"
-        "    assert 'pip install \"keras-dsd[robustness]\"' in str(error)\n"
+        "    assert 'pip install opencv-python-headless' in str(error)\n"
         "    sys.exit(7)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY)

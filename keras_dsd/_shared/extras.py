@@ -52,5 +52,5 @@ def require(extra, *modules, needed_by="this command"):
     if missing:
         raise MissingExtra(
             f"{', '.join(missing)} not found. Install what {needed_by} needs: "
-            f'pip install "keras-dsd[{extra}]"'
+            f"pip install {' '.join(missing)}"
         )

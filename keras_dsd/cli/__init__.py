@@ -45,8 +45,8 @@ def main(argv=None):
     )
     for command in COMMANDS:
         command.add(subparsers)
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         return args.run(args)
     except KeyboardInterrupt:
         print("keras-dsd: interrupted", file=sys.stderr)

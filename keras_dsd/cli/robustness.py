@@ -1,5 +1,7 @@
 """`keras-dsd robustness`: a model's accuracy on corrupted images."""
 
+import argparse
+
 from keras_dsd._shared import extras
 from keras_dsd.cli import exits, quiet
 
@@ -49,11 +51,16 @@ def _add_inputs(parser):
 
 
 def _add_measuring(parser):
+    _add_pictures(parser)
     parser.add_argument(
         "--corruptions",
         nargs="+",
         metavar="NAME",
-        help="which (default: the benchmark's 15, or all that the data has)",
+        help="which, by their names or families, say lens (default: the benchmark's "
+        "15, or all that a corrupted data set without them has)",
+    )
+    parser.add_argument(
+        "--list", action=_List, help="print all corruptions by family, and exit"
     )
     parser.add_argument(
         "--severities", nargs="+", type=int, metavar="N", help="which (default: 1 to 5)"
@@ -74,6 +81,57 @@ def _add_measuring(parser):
     parser.add_argument(
         "--seed", type=int, default=0, help="of random corruptions (default: 0)"
     )
+
+
+def _add_pictures(parser):
+    """Adds the arguments that say how a folder of pictures is read."""
+    group = parser.add_argument_group("folders of pictures")
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="names of the classes in the order of the model's outputs, or a file with "
+        "one in each line (default: the names of the folders, sorted)",
+    )
+    group.add_argument(
+        "--image-size",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help="for a model that takes any (default: that of its input)",
+    )
+    ratio = group.add_mutually_exclusive_group()
+    ratio.add_argument(
+        "--crop-to-aspect-ratio",
+        action="store_true",
+        help="cut off what is too much, instead of stretching pictures to the size",
+    )
+    ratio.add_argument(
+        "--pad-to-aspect-ratio",
+        action="store_true",
+        help="add black bars, instead of stretching pictures to the size",
+    )
+    group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="leave damaged files out, and count them (default: they are refused)",
+    )
+
+
+class _List(argparse.Action):
+    """Prints the names of corruptions and ends, as `--version` does."""
+
+    def __init__(self, option_strings, dest, help=None):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Is called by `argparse` where the option stands."""
+        extras.require("robustness")
+        quiet.import_keras()
+        from keras_dsd.robustness import command
+
+        print(command.listing())
+        parser.exit()
 
 
 def _run(parser, args):

@@ -10,11 +10,19 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_dsd.robustness import data, figures, frequency, published
+from keras_dsd.robustness import (
+    adversarial,
+    data,
+    figures,
+    frequency,
+    inputs,
+    published,
+)
+from keras_dsd.robustness.corruptions import catalog
 from keras_dsd.robustness.evaluating import evaluate
 from keras_dsd.robustness.report import RobustnessReport
 
-ARRAYS = (("x", "y"), ("x_test", "y_test"))  # names of images and labels in an .npz
+VIDEOS = 5  # axes of an array of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +33,15 @@ class Settings:
         model: path of a file that Keras saved.
         data: path of an .npz, of a folder of images or of .npy files, or a name.
         clean: path of an .npz with the clean images of a corrupted data set, or `None`.
-        corruptions: list of names, or `None`.
+        classes, image_size, crop_to_aspect_ratio, pad_to_aspect_ratio,
+            skip_unreadable: of a folder of images, see `inputs.Pictures`.
+        corruptions: list of names of corruptions or families, or `None`.
         severities: list of integers, or `None`.
         metric: name of a metric of Keras.
         mode: whether more of it is better, as in `evaluate`.
         baseline: path of a model or of a report, `"alexnet"`, or `None`.
-        input_range: the two numbers that the model knows black and white as, or `None`:
-            it takes images as they are.
+        input_range: list of what black and white are to the model, or `None`: it takes
+            images as they are.
         batch_size: integer, or `None`.
         seed: integer.
         out: folder for the results.
@@ -44,6 +54,11 @@ class Settings:
     model: str
     data: str
     clean: str | None
+    classes: list | None
+    image_size: list | None
+    crop_to_aspect_ratio: bool
+    pad_to_aspect_ratio: bool
+    skip_unreadable: bool
     corruptions: list | None
     severities: list | None
     metric: str
@@ -56,6 +71,7 @@ class Settings:
 
     def __post_init__(self):
         data.check_batch_size(self.batch_size)
+        self.pictures()
         if self.input_range and self.input_range[0] == self.input_range[1]:
             raise ValueError(
                 f"Black and white must differ. Received: input_range={self.input_range}"
@@ -66,7 +82,19 @@ class Settings:
         for file in filter(None, files):
             if not pathlib.Path(file).is_file():
                 raise ValueError(f"There is no such file. Received: {file!r}")
+        given, out = pathlib.Path(self.data).resolve(), pathlib.Path(self.out).resolve()
+        if given.is_dir() and out.is_relative_to(given):
+            # Where they would be taken for data by the next run.
+            raise ValueError(
+                "The results must not lie among the data. "
+                f"Received: out={self.out!r}, data={self.data!r}"
+            )
         pathlib.Path(self.out).mkdir(parents=True, exist_ok=True)
+
+    def pictures(self):
+        """Returns what is said about a folder of pictures, as `inputs.Pictures`."""
+        names = [field.name for field in dataclasses.fields(inputs.Pictures)]
+        return inputs.Pictures(**{name: getattr(self, name) for name in names})
 
 
 ARGUMENTS = tuple(field.name for field in dataclasses.fields(Settings))
@@ -84,55 +112,115 @@ def run(settings):
     Raises:
         ValueError: a file holds something else, or model and data don't fit.
     """
+    corruptions = settings.corruptions and expand(settings.corruptions)
     model = _model(settings.model)
-    x, y, size = _data(settings, model)
     baseline = settings.baseline
     if baseline not in (None, "alexnet"):
         is_report = baseline.endswith(".json")
         baseline = (RobustnessReport.from_json if is_report else _model)(baseline)
-    preprocess = None
-    if settings.input_range:
-        # Of the data, not of a batch: attacks make floating images of 8-bit ones.
-        full = data.white(x) if isinstance(x, np.ndarray) else 255.0
-        black, white = settings.input_range
-        preprocess = _Scaled(black, white, full)
+    given = inputs.load(
+        settings.data,
+        model,
+        clean=settings.clean,
+        batch_size=settings.batch_size,
+        pictures=settings.pictures(),
+    )
+    for line in given.notes:
+        print(line)
+    how = {
+        "metric": settings.metric,
+        "preprocess": _preprocess(settings.input_range, given.x),
+        "batch_size": given.batch_size,
+    }
     report = evaluate(
         model,
-        x,
-        y,
-        corruptions=settings.corruptions,
+        given.x,
+        given.y,
+        corruptions=corruptions,
         severities=settings.severities,
-        metric=settings.metric,
         mode=settings.mode,
         baseline=baseline,
-        preprocess=preprocess,
-        batch_size=size,
         seed=settings.seed,
+        **how,
     )
     out = pathlib.Path(settings.out)
+    written = [*_write_report(report, out), *_write_classes(given.classes, out)]
+    if isinstance(given.x, published.CorruptedSet):
+        left = [name for name in given.x.names if name not in report.table]
+        if left and corruptions is None:
+            print(f"Not measured, as no part of the published mean: {', '.join(left)}")
+    elif getattr(given.x, "ndim", None) != VIDEOS:
+        written.append(_write_curves(model, given, out, how))
+    print(report)
+    print(f"Written: {', '.join(sorted(written))} in {out}")
+    return report
+
+
+def expand(names):
+    """Returns names of corruptions, those of a family in the place of its name."""
+    families = _families()
+    found: dict = {}
+    for name in names:
+        found.update(dict.fromkeys(families.get(name, (name,))))
+    return list(found)
+
+
+def listing():
+    """Returns the names of all corruptions, a line for each family."""
+    return "\n".join(
+        f"{family}: {', '.join(names)}" for family, names in _families().items()
+    )
+
+
+def _families():
+    """Returns {family: names of its corruptions}, those against the model too."""
+    families = dict.fromkeys(catalog.get(name).family for name in catalog.names())
+    return {
+        **{family: catalog.names(family) for family in families},
+        adversarial.FAMILY: adversarial.ATTACKS,
+    }
+
+
+def _preprocess(input_range, x):
+    if not input_range:
+        return None
+    # Of the data, not of a batch: attacks make floating images of 8-bit ones.
+    full = data.white(x) if isinstance(x, np.ndarray) else 255.0
+    black, white = input_range
+    return _Scaled(black, white, full)
+
+
+def _write_report(report, out):
+    """Writes a report in its forms; returns the names of the files."""
     report.to_json(out / "report.json")
     report.to_csv(out / "report.csv")
     report.to_markdown(out / "report.md")
     report.plot(out / "report.png")
+    names = ["report.json", "report.csv", "report.md", "report.png"]
     if isinstance(report.baseline, RobustnessReport):
         figures.plot_gain(report.gain_over(report.baseline), out / "gain.png")
-    if not isinstance(x, published.CorruptedSet):
-        curves = {
-            f"{keep} frequencies": frequency.radius_accuracy(
-                model,
-                x,
-                y,
-                keep=keep,
-                metric=settings.metric,
-                preprocess=preprocess,
-                batch_size=size,
-            )
-            for keep in frequency.KEEP
-        }
-        figures.plot_radius_accuracy(curves, out / "frequencies.png")
-    print(report)
-    print(f"Written: {', '.join(sorted(file.name for file in out.iterdir()))} in {out}")
-    return report
+        names.append("gain.png")
+    return names
+
+
+def _write_classes(classes, out):
+    """Writes the names of classes, as `--classes` takes them."""
+    if classes is None:
+        return []
+    lines = "".join(f"{name}\n" for name in classes)
+    (out / "classes.txt").write_text(lines, encoding="utf-8")
+    return ["classes.txt"]
+
+
+def _write_curves(model, given, out, how):
+    curves = {
+        f"{keep} frequencies": frequency.radius_accuracy(
+            model, given.x, given.y, keep=keep, **how
+        )
+        for keep in frequency.KEEP
+    }
+    figures.plot_radius_accuracy(curves, out / "frequencies.png")
+    return "frequencies.png"
 
 
 class _Scaled:
@@ -152,69 +240,3 @@ def _model(path):
         raise ValueError(
             f"Keras can't load this model. Received: {path!r} ({error})"
         ) from error
-
-
-def _data(settings, model):
-    """Returns x, y and batch size, as `evaluate` takes them."""
-    path = pathlib.Path(settings.data)
-    clean = settings.clean and _npz(settings.clean)
-    size = settings.batch_size
-    if path.suffix == ".npz":
-        return *_npz(path), size
-    if (path / "labels.npy").exists():
-        return published.npy_set(path, clean), None, size
-    if path.is_dir():
-        return _Pictures(path, model, data.check_batch_size(size)), None, None
-    if settings.data in published.NAMES:
-        return published.published_set(settings.data, clean=clean), None, size
-    raise ValueError(
-        "Data is an .npz with x and y, a folder with a folder of pictures for each "
-        "class, a folder with .npy files as CIFAR-10-C has them, or one of "
-        f"{published.NAMES}. Received: {settings.data!r}"
-    )
-
-
-def _npz(path):
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            for names in ARRAYS:
-                if set(names) <= set(arrays.files):
-                    return tuple(arrays[name] for name in names)
-            found = arrays.files
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(
-            f"Not a file of NumPy arrays. Received: {str(path)!r} ({error})"
-        ) from error
-    raise ValueError(
-        "The file must hold x and y, or x_test and y_test. "
-        f"Received: {str(path)!r} with {found}"
-    )
-
-
-class _Pictures:
-    """Batches of the pictures in a folder that has a folder for each class."""
-
-    def __init__(self, folder, model, batch_size):
-        shape = model.input_shape[1:]
-        if len(shape) != 3 or None in shape:
-            raise ValueError(
-                "Pictures from a folder need a model whose input has a fixed size "
-                f"(H, W, C). Received: input_shape={model.input_shape}"
-            )
-        self._batches = keras.utils.image_dataset_from_directory(
-            folder,
-            label_mode="int",
-            color_mode="grayscale" if shape[-1] == 1 else "rgb",
-            batch_size=batch_size,
-            image_size=shape[:2],
-            shuffle=False,
-            verbose=False,
-        )
-
-    def __len__(self):
-        return len(self._batches)
-
-    def __iter__(self):
-        for images, labels in self._batches:
-            # Keras resizes, and gives floating values from 0 to 255.
-            yield np.rint(images).astype("uint8"), np.asarray(labels)

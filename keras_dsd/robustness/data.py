@@ -26,6 +26,11 @@ class Data:
         else:
             self._length = _length(x)
 
+    @property
+    def shape(self):
+        """The shape of the images, `None` where they come in batches."""
+        return None if self._arrays is None else self._arrays[0].shape
+
     def length(self, batch_size):
         """Returns the number of batches, `None` if nobody can tell."""
         if self._arrays is None:
@@ -62,13 +67,24 @@ def check_batch_size(batch_size):
 
 def check_arrays(x, y):
     """Returns images and labels as arrays, or says what is wrong with them."""
-    images, labels = corrupting.check_images(x), _labels(y)
+    images, labels = corrupting.check_images(x), check_labels(y)
     if len(labels) != len(images):
         raise ValueError(
             "There must be as many labels as images. Received: "
             f"{len(images)} images, {len(labels)} labels"
         )
     return images, labels
+
+
+def check_labels(y):
+    """Returns labels as an array, or says what is wrong with them."""
+    labels = checks.array(y, "y")
+    if labels.ndim == 0 or labels.dtype.kind not in "biuf":
+        raise ValueError(
+            "Labels must be an array of numbers, one for each image. Received: "
+            f"y of type {type(y).__name__}, shape {labels.shape}, dtype {labels.dtype}"
+        )
+    return labels
 
 
 def _is_iterable_of_batches(x):
@@ -84,13 +100,13 @@ def _is_sequence(x):
 
 def _length(x):
     if hasattr(x, "cardinality"):  # a `tf.data.Dataset`: -1 infinite, -2 unknown
-        number = int(x.cardinality())
-        if number == -1:
+        count = int(x.cardinality())
+        if count == -1:
             raise ValueError(
                 "The data set never ends; limit it with `take`. "
                 f"Received: an infinite {type(x).__name__}"
             )
-        return number if number >= 0 else None
+        return count if count >= 0 else None
     try:
         return len(x)
     except TypeError:  # a generator has none
@@ -112,13 +128,3 @@ def _checked_batches(x):
         yield images, labels, np.asarray(batch[2]) if len(batch) == 3 else None
     if empty:
         raise ValueError("The data must not be empty. Received: no batch")
-
-
-def _labels(y):
-    labels = checks.array(y, "y")
-    if labels.ndim == 0 or labels.dtype.kind not in "biuf":
-        raise ValueError(
-            "Labels must be an array of numbers, one for each image. Received: "
-            f"y of type {type(y).__name__}, shape {labels.shape}, dtype {labels.dtype}"
-        )
-    return labels

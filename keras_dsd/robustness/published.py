@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_dsd._shared import checks, extras
 from keras_dsd.robustness import data, streams
+from keras_dsd.robustness.corruptions import catalog
+from keras_dsd.robustness.corruptions.corrupting import CHANNELS
 from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
 # What TFDS calls differently.
@@ -38,16 +40,27 @@ class CorruptedSet:
     def __init__(self, cells, clean):
         self._cells = cells if clean is None else {streams.CLEAN: clean, **cells}
 
+    @property
+    def names(self):
+        """Names of all corruptions that there are, a tuple."""
+        cells = dict.fromkeys(
+            name for name, _ in self._cells if name != streams.CLEAN[0]
+        )
+        return tuple(cells)
+
     def conditions(self, names, severities):
         """Returns the list of (name, severity) to measure, `CLEAN` first if there is.
 
         Args:
-            names: tuple of corruptions, or `None`: all that there are.
+            names: tuple of corruptions, or `None`: the 15 of the benchmark if it has
+                them all, else all that there are.
             severities: tuple of integers, or `None`: all that there are.
         """
         held = [cell for cell in self._cells if cell != streams.CLEAN]
+        if names is None and set(catalog.STANDARD) <= set(self.names):
+            names = catalog.STANDARD
         for value, what, known in (
-            (names, "corruptions", {name for name, _ in held}),
+            (names, "corruptions", set(self.names)),
             (severities, "severities", {severity for _, severity in held}),
         ):
             missing = [one for one in value or () if one not in known]
@@ -88,18 +101,23 @@ def _batches(loaded, size):
 def npy_set(folder, clean=None):
     """Returns a data set in the format of CIFAR-10-C and CIFAR-100-C.
 
+    Of a folder that holds the 15 corruptions of the benchmark, `evaluate` measures
+    those: the published means leave out the four others that CIFAR-10-C has. Ask for
+    them by `corruptions=`. Of any other folder it measures all.
+
     Args:
         folder: path of a folder with a file `NAME.npy` for each corruption, uint8
-            images (5 * N, H, W, C) with severity 1 in the first N, and so on, and
-            `labels.npy` with 5 * N labels, or N.
-        clean: tuple `(x, y)` of the clean images and labels, for the clean accuracy.
-            Defaults to `None`: there is none.
+            images (5 * N, H, W, C) with severity 1 in the first N, and so on, grey
+            (C = 1) or RGB (C = 3), and `labels.npy` with 5 * N labels, or N.
+        clean: tuple `(x, y)` of the N clean images, uint8 (N, H, W, C), and their
+            labels, for the clean accuracy. Defaults to `None`: there is none.
 
     Returns:
         A data set for `evaluate`, which reads the files as it goes.
 
     Raises:
-        ValueError, TypeError: the folder holds something else.
+        ValueError, TypeError: the folder holds something else, or `clean` is not of the
+            same images.
         OSError: a file can't be read.
 
     Example:
@@ -122,36 +140,68 @@ def npy_set(folder, clean=None):
             "A folder with a NAME.npy for each corruption and a labels.npy is needed. "
             f"Received: folder={str(folder)!r} with {[file.name for file in files]}"
         )
-    labels = _load(folder / "labels.npy")
+    labels = data.check_labels(_load(folder / "labels.npy"))
+    loaded = {name: _images(folder, name) for name in names}
+    shapes = {name: images.shape for name, images in loaded.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"All files must hold images of one shape. Received: {shapes}")
+    total, *shape = shapes[names[0]]
+    count = total // len(SEVERITIES)
+    if labels.shape not in ((count,), (total,)):
+        raise ValueError(
+            f"labels.npy must hold {total} labels, or {count}, for the images of "
+            f"{names[0]}.npy. Received: shape {labels.shape}"
+        )
     cells = {}
-    for name in names:
-        images = _load(folder / f"{name}.npy")
-        number, rest = divmod(len(images) if images.ndim else 0, len(SEVERITIES))
-        if images.ndim != 4 or images.dtype != np.uint8 or rest or not number:
-            raise ValueError(
-                f"{name}.npy must hold uint8 images (5 * N, H, W, C). "
-                f"Received: shape {images.shape}, dtype {images.dtype}"
-            )
-        if labels.shape not in ((number,), (number * len(SEVERITIES),)):
-            raise ValueError(
-                f"labels.npy must hold {number * len(SEVERITIES)} labels, or {number}, "
-                f"for the images of {name}.npy. Received: shape {labels.shape}"
-            )
+    for name, images in loaded.items():
         for severity in SEVERITIES:
-            rows = slice((severity - 1) * number, severity * number)
-            of_rows = rows if len(labels) == len(images) else slice(None)
+            rows = slice((severity - 1) * count, severity * count)
+            of_rows = rows if len(labels) == total else slice(None)
             cells[name, severity] = functools.partial(
                 _rows, images, labels, rows, of_rows
             )
     if clean is None:
         return CorruptedSet(cells, None)
+    arrays = _clean_arrays(clean)
+    if arrays[0].shape != (count, *shape):
+        raise ValueError(
+            f"`clean` must be the same {count} images, clean, of shape "
+            f"{(count, *shape)}. Received: images of shape {arrays[0].shape}"
+        )
+    return CorruptedSet(cells, lambda: arrays)
+
+
+def _images(folder, name):
+    """Returns the images of a file, which are read when they are looked at."""
+    images = _load(folder / f"{name}.npy")
+    if (
+        images.ndim != 4
+        or images.dtype != np.uint8
+        or images.shape[-1] not in CHANNELS
+        or len(images) % len(SEVERITIES)
+        or not images.size
+    ):
+        raise ValueError(
+            f"{name}.npy must hold uint8 images (5 * N, H, W, C), C being 1 or 3. "
+            f"Received: shape {images.shape}, dtype {images.dtype}"
+        )
+    return images
+
+
+def _clean_arrays(clean):
+    """Returns clean images and labels, checked, as corrupted sets have them."""
     parts = checks.listed(clean, "clean", "images and labels")
     if len(parts) != 2:
         raise ValueError(
             f"`clean` must be (x, y). Received: clean of {len(parts)} parts"
         )
-    arrays = data.check_arrays(*parts)
-    return CorruptedSet(cells, lambda: arrays)
+    images, labels = data.check_arrays(*parts)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            "`clean` must be uint8, as the corrupted images are. "
+            f"Received: images of dtype {images.dtype}"
+        )
+    return images, labels
 
 
 def _rows(images, labels, rows, of_labels):
@@ -178,13 +228,14 @@ def published_set(name, *, clean=None, data_dir=None):
     Args:
         name: `"cifar10_corrupted"`, `"imagenet2012_corrupted"` or `"mnist_corrupted"`.
         clean: `tf.data.Dataset` of single clean examples `(image, label)`, or arrays
-            `(x, y)`. Defaults to `None`: the clean images that TFDS has; for ImageNet
-            none, for they come in all sizes.
+            `(x, y)`, uint8. Defaults to `None`: the clean images that TFDS has; for
+            ImageNet none, for they come in all sizes.
         data_dir: folder of TFDS. Defaults to `None`: its own default.
 
     Returns:
         A data set for `evaluate`. Corruptions have the names of `names()`, where TFDS
-        has others: `glass_blur`, `elastic_transform`.
+        has others: `glass_blur`, `elastic_transform`. Where there are the 15 of the
+        benchmark, they are what `evaluate` measures unless it is asked for others.
 
     Raises:
         ValueError, TypeError: there is no such data set.
@@ -194,8 +245,10 @@ def published_set(name, *, clean=None, data_dir=None):
 
     >>> from keras_dsd import robustness
     >>> data = robustness.published_set("cifar10_corrupted")
-    >>> len(data.conditions(None, None))  # clean, and 19 corruptions of 5 severities
-    96
+    >>> len(data.conditions(None, None))  # clean, and 15 corruptions of 5 severities
+    76
+    >>> len(data.names)
+    19
     """
     split, of_clean = checks.known(name, "name", _TFDS)
     extras.require("datasets", needed_by=f"published_set({name!r})")
@@ -216,5 +269,8 @@ def published_set(name, *, clean=None, data_dir=None):
         key = _TFDS_NAMES.get(corruption, corruption), int(severity)
         cells[key] = loader(f"{name}/{config}")
     if clean is not None:
-        return CorruptedSet(cells, lambda: clean)
+        # A `tf.data.Dataset` is left as it is, for it may be large.
+        is_dataset = hasattr(clean, "as_numpy_iterator")
+        loaded = clean if is_dataset else _clean_arrays(clean)
+        return CorruptedSet(cells, lambda: loaded)
     return CorruptedSet(cells, of_clean and loader(of_clean))

@@ -45,9 +45,7 @@ class Corrupting:
             severities: tuple of integers, or `None`: 1 to 5.
         """
         names = catalog.STANDARD if names is None else names
-        for name in names:
-            if name not in self._untouched:
-                catalog.get(name)
+        self._check(names, self._data.shape)
         severities = SEVERITIES if severities is None else severities
         return [CLEAN, *itertools.product(names, severities)]
 
@@ -65,6 +63,7 @@ class Corrupting:
         """
         start = 0
         for images, labels, weights in self._data.batches(batch_size):
+            self._check(dict.fromkeys(name for name, _ in conditions), images.shape)
             for condition in conditions:
                 name, severity = condition
                 shown = images
@@ -79,6 +78,17 @@ class Corrupting:
                     )
                 yield condition, shown, labels, weights
             start += len(images)
+
+    def _check(self, names, shape):
+        """Checks that there are such corruptions, and that images can have them.
+
+        So that nobody waits for the clean images before a corruption is refused.
+        """
+        for name in names:
+            if name not in (*self._untouched, CLEAN[0]):
+                corruption = catalog.get(name)
+                if shape is not None:
+                    corrupting.check_shape(shape, corruption)
 
 
 def ahead(iterator):

@@ -26,7 +26,7 @@ def test_all_that_is_missing_is_named_in_one_line(monkeypatch):
         extras.require("demo", needed_by="a picture")
     assert str(error.value) == (
         "rich, scikit-learn not found. Install what a picture needs: "
-        'pip install "keras-dsd[demo]"'
+        "pip install rich scikit-learn"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_dsd import cli
-from keras_dsd.robustness import RobustnessReport, evaluate
+from keras_dsd.robustness import STANDARD, RobustnessReport, evaluate, names
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,7 @@ def test_a_report_is_printed_and_written(files, tmp_path, capsys, data):
         "report.json",
         "report.md",
         "report.png",
+        *(["classes.txt"] if data == "pictures" else []),
     }
 
 
@@ -84,6 +85,70 @@ def test_the_direction_of_the_metric_may_be_said(files, tmp_path):
         assert command(files, "binary.npz", *options, *mode) == 0
         report = RobustnessReport.from_json(tmp_path / "report.json")
         assert report.grows == grows
+
+
+def test_only_what_the_run_wrote_is_told(files, tmp_path, capsys):
+    (tmp_path / "gain.png").write_bytes(b"of an earlier run")
+    command(files, "plain.npz", "--out", tmp_path)
+    assert (
+        "Written: frequencies.png, report.csv, report.json, report.md, report.png in "
+        in capsys.readouterr().out
+    )
+
+
+def test_results_do_not_go_where_the_data_is(files, capsys):
+    with pytest.raises(SystemExit):
+        command(files, "pictures", "--out", files / "pictures" / "results")
+    assert "must not lie among the data" in capsys.readouterr().err
+    assert not (files / "pictures" / "results").exists()
+
+
+def test_corruptions_are_named_by_their_family_too(files, tmp_path):
+    options = ["--corruptions", "lens", "fog", "occlusion", "--out", tmp_path]
+    command(files, "plain.npz", *options)
+    report = RobustnessReport.from_json(tmp_path / "report.json")
+    assert list(report.table) == [*names("lens"), "fog"]
+
+
+def test_the_list_of_corruptions_needs_no_model(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["robustness", "--list"])
+    assert exit_.value.code == 0
+    listed = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert listed.pop("adversarial") == "fgsm, pgd"
+    assert listed == {family: ", ".join(names(family)) for family in listed}
+    assert sum(len(one.split(", ")) for one in listed.values()) == len(names())
+
+
+def test_corruptions_of_videos_are_refused_before_the_model_sees_an_image(
+    files, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(keras.Model, "predict_on_batch", lambda *_: pytest.fail("seen"))
+    for data in ("plain.npz", "pictures"):
+        with pytest.raises(SystemExit):
+            command(files, data, "--corruptions", "freeze", "--out", tmp_path)
+        assert "'freeze' is for videos" in capsys.readouterr().err
+
+
+def test_what_the_published_mean_leaves_out_is_told(files, tmp_path, capsys):
+    with np.load(files / "plain.npz") as arrays:
+        images, labels = arrays["x"], arrays["y"]
+    (tmp_path / "set").mkdir()
+    for name in (*STANDARD, *names("extra")):
+        np.save(tmp_path / "set" / f"{name}.npy", np.tile(images, (5, 1, 1, 1)))
+    np.save(tmp_path / "set" / "labels.npy", labels)
+    model = [str(files / "model.keras"), "--data", str(tmp_path / "set")]
+    fixed = ["--severities", "1", "--out", str(tmp_path / "out")]
+    cli.main(["robustness", *model, *fixed])
+    report = RobustnessReport.from_json(tmp_path / "out" / "report.json")
+    assert set(report.table) == set(STANDARD)
+    left = ", ".join(sorted(names("extra")))
+    line = f"Not measured, as no part of the published mean: {left}\n"
+    assert line in capsys.readouterr().out
+    cli.main(["robustness", *model, *fixed, "--corruptions", "extra"])
+    report = RobustnessReport.from_json(tmp_path / "out" / "report.json")
+    assert set(report.table) == set(names("extra"))
+    assert "Not measured" not in capsys.readouterr().out
 
 
 def test_attacked_images_are_brought_into_the_range_of_the_model(files, tmp_path):
@@ -150,6 +215,8 @@ def test_data_that_is_corrupted_already(files, tmp_path):
         ("plain.npz", ["--batch-size", "0"], "batch_size=0"),
         ("plain.npz", ["--input-range", "1", "1"], "input_range=[1.0, 1.0]"),
         ("plain.npz", ["--seed", "-1"], "seed=-1"),
+        ("plain.npz", ["--classes", "a", "b"], "plain.npz' with Pictures("),
+        ("pictures", ["--image-size", "0", "8"], "image_size=[0, 8]"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

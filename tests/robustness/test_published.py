@@ -96,6 +96,15 @@ def broken(folder, fault):
         np.save(folder / "fog.npy", np.zeros((30, 4, 4), "uint8"))
     elif fault == "not five":
         np.save(folder / "fog.npy", np.zeros((29, 4, 4, 3), "uint8"))
+    elif fault == "four channels":
+        np.save(folder / "fog.npy", np.zeros((30, 4, 4, 4), "uint8"))
+    elif fault == "channels first":
+        for name in ("fog", "rain"):
+            np.save(folder / f"{name}.npy", np.zeros((30, 3, 4, 4), "uint8"))
+    elif fault == "two sizes":
+        np.save(folder / "fog.npy", np.zeros((30, 4, 8, 3), "uint8"))
+    elif fault == "labels of text":
+        np.save(folder / "labels.npy", np.array(["a"] * 30))
     elif fault == "other lengths":
         np.save(folder / "labels.npy", np.zeros(29))
     elif fault == "objects":
@@ -113,6 +122,10 @@ def broken(folder, fault):
         "dtype",
         "rank",
         "not five",
+        "four channels",
+        "channels first",
+        "two sizes",
+        "labels of text",
         "other lengths",
         "objects",
     ],
@@ -132,6 +145,35 @@ def test_bad_clean_images_are_refused(folder):
         robustness.npy_set(folder, clean=(np.zeros((6, 4, 4, 3)), np.zeros(5)))
 
 
+@pytest.mark.parametrize(
+    ("clean", "message"),
+    [
+        (np.zeros((5, 4, 4, 3), "uint8"), "shape (5, 4, 4, 3)"),
+        (np.zeros((6, 8, 8, 3), "uint8"), "shape (6, 8, 8, 3)"),
+        (np.zeros((6, 4, 4, 3), "float32"), "dtype float32"),
+    ],
+    ids=["fewer", "larger", "floating"],
+)
+def test_clean_images_are_those_that_were_corrupted(folder, clean, message):
+    with pytest.raises(ValueError, match="Received: ") as error:
+        robustness.npy_set(folder, clean=(clean, np.zeros(len(clean))))
+    assert message in str(error.value)
+
+
+def test_of_a_whole_set_the_benchmarks_part_is_measured(tmp_path):
+    extra = robustness.names("extra")
+    for name in (*robustness.STANDARD, *extra):
+        np.save(tmp_path / f"{name}.npy", np.zeros((5, 4, 4, 3), "uint8"))
+    np.save(tmp_path / "labels.npy", np.zeros(1))
+    data = robustness.npy_set(tmp_path)
+    measured = {name for name, _ in data.conditions(None, (1,))}
+    assert measured == set(robustness.STANDARD)
+    assert data.conditions(extra, (1,)) == [(name, 1) for name in sorted(extra)]
+    # Without one of the 15 it is another set, of which all count.
+    (tmp_path / "fog.npy").unlink()
+    assert len(robustness.npy_set(tmp_path).conditions(None, (1,))) == 18
+
+
 @pytest.fixture
 def mocked():
     tfds = pytest.importorskip("tensorflow_datasets")
@@ -140,21 +182,22 @@ def mocked():
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "has_clean"),
+    ("name", "count", "has_clean"),
     [
         ("cifar10_corrupted", 19, True),
         ("imagenet2012_corrupted", 19, False),
         ("mnist_corrupted", 15, True),
     ],
 )
-def test_data_sets_of_tfds(mocked, name, number, has_clean):
+def test_data_sets_of_tfds(mocked, name, count, has_clean):
     data = robustness.published_set(name)
     conditions = data.conditions(None, None)
     found = {corruption for corruption, _ in conditions} - {"clean"}
-    assert len(found) == number
-    if number == 19:
-        assert found == set(robustness.STANDARD) | set(robustness.names("extra"))
-        assert len(conditions) == 95 + has_clean
+    assert len(data.names) == count
+    if count == 19:
+        assert set(data.names) - found == set(robustness.names("extra"))
+        assert found == set(robustness.STANDARD)
+        assert len(conditions) == 75 + has_clean
     else:
         assert {severity for _, severity in conditions} == {0, 1}
     report = robustness.evaluate(
@@ -181,6 +224,12 @@ def test_clean_images_of_ones_own(mocked):
         **QUIET,
     )
     assert report.clean == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("clean", [5, (np.zeros((3, 8, 8, 3)), [0, 0, 7]), ([], [])])
+def test_other_clean_images_are_refused(mocked, clean):
+    with pytest.raises((TypeError, ValueError), match="Received: "):
+        robustness.published_set("cifar10_corrupted", clean=clean)
 
 
 def test_other_names_are_refused():

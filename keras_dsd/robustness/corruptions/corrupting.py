@@ -13,6 +13,7 @@ from keras_dsd.robustness.corruptions.corruption import SEVERITIES
 
 SMALL = 64  # pixels of the longer side, up to which the constants of CIFAR-10-C hold
 CONSTANTS = ("auto", "cifar", "imagenet")
+CHANNELS = (1, 3)  # grey, or RGB
 
 
 def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
@@ -25,7 +26,8 @@ def corrupt(images, name, severity, *, seed=0, constants="auto", first_index=0):
         images: array (N, H, W, C) of images or (N, T, H, W, C) of videos; grey (C = 1)
             or RGB (C = 3), of any size; uint8, or floating with values in [0, 1].
         name: of the corruption; `robustness.names()` lists them.
-        severity: integer from 1 (hardly visible) to 5.
+        severity: integer from 1 to 5, worse and worse. How bad 1 is differs: small
+            images come out of `elastic_transform` 1 warped for all to see.
         seed: integer, 0 or more. Defaults to 0.
         constants: `"cifar"` (strengths of CIFAR-10-C), `"imagenet"` (of
             ImageNet-C), or `"auto"`: the first up to 64 pixels, the second above. Only
@@ -94,6 +96,25 @@ def constants_for(images, constants):
     return "cifar" if max(images.shape[-3:-1]) <= SMALL else "imagenet"
 
 
+def check_shape(shape, corruption=None):
+    """Checks the shape of images, or of videos where the corruption is for those.
+
+    Args:
+        shape: tuple of integers.
+        corruption: the `Corruption` that they are for. Defaults to `None`: any.
+    """
+    ranks = (5,) if corruption is not None and corruption.time == "clip" else (4, 5)
+    if len(shape) not in ranks or shape[-1] not in CHANNELS or 0 in shape:
+        shapes = " or ".join(
+            {4: "(N, H, W, C)", 5: "(N, T, H, W, C)"}[rank] for rank in ranks
+        )
+        what = f"{corruption.name!r} is for videos: " if ranks == (5,) else ""
+        raise ValueError(
+            f"{what}`images` must have shape {shapes} with 1 or 3 channels and not be "
+            f"empty. Received: an array of shape {shape}"
+        )
+
+
 def check_images(images, corruption=None):
     """Returns images as an array that `corrupt` can take, or says what is wrong.
 
@@ -102,16 +123,7 @@ def check_images(images, corruption=None):
         corruption: the `Corruption` that they are for. Defaults to `None`: any.
     """
     images = checks.array(images, "images")
-    ranks = (5,) if corruption is not None and corruption.time == "clip" else (4, 5)
-    if images.ndim not in ranks or images.shape[-1] not in (1, 3) or not images.size:
-        shapes = " or ".join(
-            {4: "(N, H, W, C)", 5: "(N, T, H, W, C)"}[rank] for rank in ranks
-        )
-        what = f"{corruption.name!r} is for videos: " if ranks == (5,) else ""
-        raise ValueError(
-            f"{what}`images` must have shape {shapes} with 1 or 3 channels and not be "
-            f"empty. Received: an array of shape {images.shape}"
-        )
+    check_shape(images.shape, corruption)
     if images.dtype == np.uint8:
         return images
     # `bfloat16` is no subtype of NumPy's own floating dtypes.

@@ -120,9 +120,9 @@ def _shrinking(length, share, count):
     matrix = scipy.sparse.csr_array(
         (1 / counts[small], (small, pixels[small, at])), (size, length), np.float32
     )
-    blocks = scipy.sparse.kron(
-        scipy.sparse.eye_array(count, dtype=np.float32), matrix, format="csr"
-    )
+    ones = np.ones((1, count), np.float32)
+    once_each = scipy.sparse.dia_array((ones, [0]), (count, count))
+    blocks = scipy.sparse.kron(once_each, matrix, format="csr")
     indices = PIL.Image.fromarray(np.arange(size, dtype=np.float32)[None])
     indices = indices.resize((length, 1), PIL.Image.Resampling.BOX)
     return blocks, np.asarray(indices)[0].astype(np.intp)
