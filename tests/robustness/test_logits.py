@@ -198,3 +198,15 @@ def test_attacked_bytes_are_corrupted_when_divided(x):
     with pytest.raises(ValueError, match=r"Divide them by 255\. Received: values"):
         robustness.corrupt(worse, "fog", 1)
     assert robustness.corrupt(worse / 255, "fog", 1).max() <= 1
+
+
+def test_small_gradients_pass_through_float16(x):
+    """Of a loss that is none of Keras's cross-entropies, and is taken as it is."""
+
+    def tiny(y_true, y_pred):
+        return 1e-9 * keras.ops.sum(y_pred, axis=-1)
+
+    model = network("binary", 0.1, "logits", dtype="mixed_float16")
+    kernel = model.get_weights()[0].reshape(6, 6, 1)
+    worse = robustness.fgsm(model, x, labels_of("binary", x), 0.02, loss=tiny)
+    np.testing.assert_allclose(worse, np.clip(x + 0.02 * np.sign(kernel), 0, 1), 1e-5)
