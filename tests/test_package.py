@@ -23,8 +23,6 @@ TOO_LONG = {  # files that are still to be split, or have such a function
     "layers/prunable.py",
     "robustness/evaluating.py",
     "robustness/report.py",
-    "training/phases.py",
-    "training/run.py",
 }
 
 # A room is a folder, or a file beside them; it imports from floors below its own. The

@@ -1,4 +1,4 @@
-"""What every room may use: checks of arguments, configs, Keras's private names."""
+"""What every folder may use: checks of arguments, configs, Keras's private names."""
 
 __all__ = [
     "checks",

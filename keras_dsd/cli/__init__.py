@@ -47,7 +47,9 @@ def main(argv=None):
         command.add(subparsers)
     try:
         args = parser.parse_args(argv)
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("keras-dsd: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""Deploy: what leaves the house, and proof that it is the model that was trained."""
+"""Deploy: files for other programs, and proof that they hold the trained model."""
 
 __all__ = [
     "saved_model",

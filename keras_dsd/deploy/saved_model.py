@@ -1,4 +1,7 @@
-"""The demo's last step: does plain TensorFlow run what was trained, and alike?"""
+"""Exports a SavedModel: does plain TensorFlow run what was trained, and alike?
+
+Knows plain models and arrays; nothing of masks.
+"""
 
 import dataclasses
 import os
@@ -26,7 +29,7 @@ np.save(sys.argv[2], outputs.numpy())
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What came of the export.
+    """What came of an export.
 
     Args:
         exported: whether there is a SavedModel.
@@ -58,7 +61,7 @@ def export(model, folder, x):
     backend = keras.backend.backend()
     if backend == "torch":
         text = "Not exported: Keras can't write a SavedModel on the torch backend."
-        return Exported(False, None, None, text)
+        return Exported(exported=False, equal=None, max_difference=None, text=text)
     model.export(folder, verbose=False)
     expected = keras.ops.convert_to_numpy(model(x, training=False))
     difference = float(np.max(np.abs(expected - outputs_of(folder, x))))
@@ -70,9 +73,9 @@ def export(model, folder, x):
     text = (
         f"SavedModel: {folder}. Loaded by plain TensorFlow in a process that can "
         "import neither Keras nor keras_dsd; its outputs and the original's, on "
-        f"{len(x)} test pictures, are {found}."
+        f"{len(x)} inputs, are {found}."
     )
-    return Exported(True, equal, difference, text)
+    return Exported(exported=True, equal=equal, max_difference=difference, text=text)
 
 
 def outputs_of(folder, x):

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_dsd._shared import checks
 from keras_dsd._shared.config import Config
-from keras_dsd.sparsity import counts
+from keras_dsd.sparsity import counts, schedules
 
 _DECAYS = {  # what is left of the drop fraction after the share p of its time
     "constant": lambda p: 1.0,
@@ -39,11 +39,11 @@ class Connections(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a budget may look at: NumPy arrays of one number per weight tensor.
+    """What a budget may look at: NumPy arrays with one entry per weight tensor.
 
     Attributes:
-        size: how many weights.
-        active: how many are active.
+        size: how many weights it has.
+        active: how many of them are active.
         target: how many should be, as the phase's sparsity says.
         momentum: mean size of the optimizer's momentum over the active weights, or
             `None` unless the method `needs` "momentum".
@@ -56,11 +56,39 @@ class Counts(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Regrowth(Config, abc.ABC):
+class Method(Config):
+    """How the masks of a sparse phase change: what is asked of every method.
+
+    Attributes:
+        moves: whether connections go and come.
+        prunes: whether all weights that follow the phase's sparsity are pruned
+            together, by magnitude, to what `schedule` says, before connections move.
+        initial_sparsity: of the phase's first masks, in [0, 1); `None`: the phase's.
+    """
+
+    moves: ClassVar[bool] = False
+    prunes: ClassVar[bool] = False
+    initial_sparsity: ClassVar[float | None] = None
+
+    def schedule(self, final, length, every):
+        """Returns the sparsity over time, a callable of the time since the phase began.
+
+        Args:
+            final: the phase's sparsity.
+            length: how long the phase is, in optimizer steps or epochs.
+            every: time between two updates, in the same unit. So the last update is at
+                `(length - 1) // every * every`: by then `final` must be reached.
+        """
+        return schedules.Constant(final)
+
+
+@dataclasses.dataclass(frozen=True)
+class Regrowth(Method, abc.ABC):
     """A method of dynamic sparse training; subclass it for one of your own.
 
     A subclass is a frozen dataclass with a `grow_score`, and `needs` if that looks at
-    gradients or random numbers. Register it with
+    gradients or random numbers. One that prunes as it grows has `prunes = True`, an
+    `initial_sparsity` and a `schedule`. Register it with
     `keras.saving.register_keras_serializable` if phases are to be saved.
 
     Args:
@@ -93,6 +121,7 @@ class Regrowth(Config, abc.ABC):
     decay: str = "cosine"
     stop: float = 0.75
 
+    moves: ClassVar[bool] = True
     needs: ClassVar[tuple] = ()
 
     def __post_init__(self):
@@ -100,7 +129,7 @@ class Regrowth(Config, abc.ABC):
         self._check(checks.share, "drop_fraction", "stop")
 
     def _check(self, check, *names):
-        """Checks some numbers; keeps them as the decimals that were written."""
+        """Checks some fields; keeps them as the decimals that were written."""
         for name in names:
             value = check(getattr(self, name), name)
             object.__setattr__(self, name, float(counts.as_fraction(value)))
@@ -123,21 +152,21 @@ class Regrowth(Config, abc.ABC):
     def grow_score(self, connections):
         """Returns a tensor; weights with its highest values come."""
 
-    def budget(self, numbers, decayed, is_last):
+    def budget(self, counts, decayed, is_last):
         """Returns how many weights of each tensor stay, and how many then come.
 
         Args:
-            numbers: `Counts`.
+            counts: the `Counts` before the update.
             decayed: what is left of the drop fraction.
             is_last: whether no other update follows in the phase.
 
         Returns:
-            Two integer arrays, one number per tensor.
+            Two integer arrays, one entry per tensor.
         """
-        moved = shares_of(numbers.active, self.drop_fraction * decayed)
-        return numbers.active - moved, moved
+        moved = shares_of(counts.active, self.drop_fraction * decayed)
+        return counts.active - moved, moved
 
 
-def shares_of(numbers, fraction):
-    """Returns floor(fraction * number) of each, the fraction as it was written."""
-    return np.array([counts.zeros(int(number), fraction) for number in numbers], int)
+def shares_of(amounts, fraction):
+    """Returns floor(fraction * amount) of each, the fraction as it was written."""
+    return np.array([counts.zeros(int(amount), fraction) for amount in amounts], int)

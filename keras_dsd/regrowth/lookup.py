@@ -6,7 +6,7 @@ Knows the methods; knows no model and no phase.
 import re
 
 from keras_dsd._shared import checks
-from keras_dsd.regrowth.base import Regrowth
+from keras_dsd.regrowth.base import Method
 from keras_dsd.regrowth.methods import MEST, SET, SNFS, GraNet, RigL, Static
 
 BY_NAME = {
@@ -29,14 +29,14 @@ def get(value):
 
     Raises:
         TypeError: something else.
-        ValueError: an unknown name, an empty dict, or a dict with GraNet, which prunes
-            all layers together.
+        ValueError: an unknown name, an empty dict, or a dict with a method that prunes
+            all layers together, such as GraNet.
 
     >>> from keras_dsd import regrowth
     >>> regrowth.get("set")
     SET(drop_fraction=0.3, decay='constant', stop=1.0)
     """
-    if isinstance(value, (Regrowth, Static)):
+    if isinstance(value, Method):
         return value
     if isinstance(value, dict):
         return _get_all(value)
@@ -60,10 +60,10 @@ def _get_all(methods):
                 f"Received: regrowth={methods!r}"
             ) from error
     found = {key: get(value) for key, value in methods.items()}
-    if any(isinstance(value, (dict, GraNet)) for value in found.values()):
+    if any(isinstance(one, dict) or one.prunes for one in found.values()):
         raise ValueError(
-            "A dict of methods holds no other dict, and no GraNet, which prunes all "
-            f"layers together. Received: regrowth={methods!r}"
+            "A dict of methods holds no other dict, and no method that prunes all "
+            f"layers together, such as GraNet. Received: regrowth={methods!r}"
         )
     return found
 
@@ -86,3 +86,11 @@ def choose(value, path):
         if re.search(expression, path):
             return method
     return Static()
+
+
+def shared(value):
+    """Returns the method that all weights share, given what `get` returned.
+
+    Where there is none (`None`, or a dict) it is as if they shared `Static()`.
+    """
+    return Static() if value is None or isinstance(value, dict) else value

@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_dsd._shared import checks
-from keras_dsd._shared.config import Config, serializable
-from keras_dsd.regrowth.base import Regrowth, shares_of
+from keras_dsd._shared.config import serializable
+from keras_dsd.regrowth.base import Method, Regrowth, shares_of
 from keras_dsd.sparsity import schedules
 
 GROWTHS = ("gradient", "random")
@@ -19,7 +19,7 @@ GROWTHS = ("gradient", "random")
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class Static(Config):
+class Static(Method):
     """Masks that do not move: the control.
 
     First in a list of phases: a random sparse network, trained as it is.
@@ -55,7 +55,7 @@ class SET(Regrowth):
     needs: ClassVar[tuple] = ("random",)
 
     def grow_score(self, connections):
-        """Returns the random numbers."""
+        """Returns the random counts."""
         return connections.random
 
 
@@ -102,7 +102,7 @@ class _RandomOrGradient(Regrowth):
         return (self.growth,)
 
     def grow_score(self, connections):
-        """Returns the sizes of the gradients, or the random numbers."""
+        """Returns the sizes of the gradients, or the random counts."""
         if self.growth == "random":
             return connections.random
         return ops.abs(connections.gradient)
@@ -157,13 +157,13 @@ class MEST(_RandomOrGradient):
         size = ops.abs(connections.gradient)
         return ops.abs(connections.value) + self.gradient_factor * size
 
-    def budget(self, numbers, decayed, is_last):
+    def budget(self, counts, decayed, is_last):
         """Returns how many weights of each tensor stay, and how many then come."""
-        room = 0.0 if is_last else self.soft_bound * decayed
-        most = numbers.target + shares_of(numbers.target, room)
-        most = np.minimum(most, numbers.size)
-        stay = most - shares_of(numbers.target, self.drop_fraction * decayed)
-        stay = np.clip(stay, 0, numbers.active)
+        above = 0.0 if is_last else self.soft_bound * decayed
+        most = counts.target + shares_of(counts.target, above)
+        most = np.minimum(most, counts.size)
+        stay = most - shares_of(counts.target, self.drop_fraction * decayed)
+        stay = np.clip(stay, 0, counts.active)
         return stay, most - stay
 
 
@@ -195,8 +195,10 @@ class GraNet(_RandomOrGradient):
     _: dataclasses.KW_ONLY
     stop: float = 1.0
     growth: str = "gradient"
-    initial_sparsity: float = 0.2
+    initial_sparsity: float = 0.2  # type: ignore[misc]
     prune_stop: float = 0.5
+
+    prunes: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -241,27 +243,30 @@ class SNFS(Regrowth):
         """Returns the sizes of the momenta."""
         return ops.abs(connections.gradient)
 
-    def budget(self, numbers, decayed, is_last):
+    def budget(self, counts, decayed, is_last):
         """Returns how many weights of each tensor stay, and how many then come."""
-        stay, moved = super().budget(numbers, decayed, is_last)
-        return stay, _spread(moved.sum(), numbers.momentum, numbers.size - stay)
+        stay, moved = super().budget(counts, decayed, is_last)
+        return stay, _spread(moved.sum(), counts.momentum, counts.size - stay)
 
 
-def _spread(total, shares, room):
-    """Returns integers that add up to `total`, in proportion, none above its room."""
-    given = np.zeros(len(room), int)
+def _spread(total, shares, free):
+    """Returns integers that add up to `total`, in proportion to `shares`.
+
+    None is above its entry of `free`, how many weights of a tensor are not active.
+    """
+    given = np.zeros(len(free), int)
     weight = np.where(np.isfinite(shares), shares, 0.0).astype(float)
     if not weight.sum() > 0:
-        weight = np.ones(len(room))
+        weight = np.ones(len(free))
     while (left := total - given.sum()) > 0:
-        is_open = given < room
+        is_open = given < free
         part = np.where(is_open, weight, 0.0)
-        if not part.sum() > 0:  # only layers without any momentum have room
+        if not part.sum() > 0:  # only layers without any momentum are not full
             part = is_open.astype(float)
         exact = left * part / part.sum()
         more = np.floor(exact).astype(int)
         rest = int(left - more.sum())
         order = np.argsort(more - exact, kind="stable")  # the largest remainders
         more[order[is_open[order]][:rest]] += 1
-        given = np.minimum(given + more, room)
+        given = np.minimum(given + more, free)
     return given

@@ -40,10 +40,10 @@ def show(records):
         # A number that is too long goes on in the next line, rather than be cut.
         table.add_column(heading, justify="right", overflow="fold")
     left_out = max(len(records) - 2 * SHOWN, 0)
-    for number, record in enumerate(records):
-        if left_out and number == SHOWN:
+    for index, record in enumerate(records):
+        if left_out and index == SHOWN:
             table.add_row(*["..."] * len(HEADINGS))
-        if not left_out or not SHOWN <= number < len(records) - SHOWN:
+        if not left_out or not SHOWN <= index < len(records) - SHOWN:
             table.add_row(*_cells(record))
     console.print(table)
     if left_out:

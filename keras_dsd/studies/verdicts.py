@@ -5,6 +5,7 @@ many seeds would show one. Knows `paired` and names of metrics.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 from keras_dsd._shared import checks
 from keras_dsd.studies import paired
@@ -157,6 +158,13 @@ class _Case:
     methods: int
 
 
+class _Found(NamedTuple):
+    outcome: str
+    p: float
+    p_same: float
+    seeds_needed: int | None
+
+
 def _verdict(case, pair, p, p_same):
     if pair is None:
         outcome, needed = "nothing", None
@@ -166,6 +174,7 @@ def _verdict(case, pair, p, p_same):
         if outcome == "not shown":
             effect = case.margin or pair.mean
             needed = paired.seeds_needed(effect, pair.spread, methods=case.methods)
+    found = _Found(outcome, p, p_same, needed)
     return Verdict(
         method=case.method,
         against=case.against,
@@ -178,7 +187,7 @@ def _verdict(case, pair, p, p_same):
         p=p,
         margin=case.margin,
         seeds_needed=needed,
-        text=_words(case, pair, outcome, p, needed, p_same),
+        text=_words(case, pair, found),
     )
 
 
@@ -190,7 +199,7 @@ def _outcome(case, pair, p, p_same):
     return "same" if p_same <= ALPHA else "not shown"
 
 
-def _words(case, pair, outcome, p, needed, p_same):
+def _words(case, pair, found):
     left_out = ""
     if case.dropped:
         seeds = "seed" if case.dropped == 1 else "seeds"
@@ -202,19 +211,19 @@ def _words(case, pair, outcome, p, needed, p_same):
             f"{case.method} can't be compared with {case.against}: no seed has a "
             f"result of both.{left_out}"
         )
-    found = f"{case.metric.name} {case.metric.difference(pair.mean)}"
+    difference = f"{case.metric.name} {case.metric.difference(pair.mean)}"
     if pair.count == 1:
         return (
             "Nothing can be concluded from one seed: "
-            f"{case.method} has {found} against {case.against} on it.{left_out}"
+            f"{case.method} has {difference} against {case.against} on it.{left_out}"
         )
     family = f", after Holm over {case.methods} methods" if case.methods > 1 else ""
     numbers = (
-        f"{found} on average over {pair.count} seeds (95 % interval "
-        f"{case.metric.interval(pair.low, pair.high)}; p = {_p(p)}{family})"
+        f"{difference} on average over {pair.count} seeds (95 % interval "
+        f"{case.metric.interval(pair.low, pair.high)}; p = {_p(found.p)}{family})"
     )
     small = ""
-    if case.margin and p_same <= ALPHA and outcome != "same":
+    if case.margin and found.p_same <= ALPHA and found.outcome != "same":
         small = f" It is smaller than the margin of {case.metric.size(case.margin)}."
     heads = {
         "better": f"{case.method} is better than {case.against}: {numbers}.",
@@ -222,9 +231,9 @@ def _words(case, pair, outcome, p, needed, p_same):
         "same": f"{case.method} and {case.against} are the same within "
         f"± {case.metric.size(case.margin or 0)}: {numbers}.",
         "not shown": f"No difference shown between {case.method} and {case.against}: "
-        f"{numbers}.{_how_many(case, pair, needed)}",
+        f"{numbers}.{_how_many(case, pair, found.seeds_needed)}",
     }
-    return heads[outcome] + small + left_out
+    return heads[found.outcome] + small + left_out
 
 
 def _how_many(case, pair, needed):

@@ -27,7 +27,7 @@ class AuditLog:
     """A file to which a run writes its mask updates. Creating one writes nothing.
 
     Args:
-        path: of the file, a str or an `os.PathLike`. Its folder must exist.
+        path: the file's path, a str or an `os.PathLike`. Its folder must exist.
 
     Raises:
         TypeError: `path` is neither.
@@ -91,7 +91,10 @@ class AuditLog:
         except FileNotFoundError:
             return []
 
-    def write(self, *, step, epoch, phase, drop_fraction, explored, weights):
+    # One argument for each key of the record: together they are the format.
+    def write(  # noqa: PLR0913
+        self, *, step, epoch, phase, drop_fraction, explored, weights
+    ):
         """Appends one update, as one line.
 
         Args:
@@ -162,7 +165,7 @@ def read(path):
     """Returns the updates in a log.
 
     Args:
-        path: of the file.
+        path: the file's path, a str or an `os.PathLike`.
 
     Returns:
         List of dicts with the arguments of `AuditLog.write`, in the order in which
@@ -202,7 +205,6 @@ def _name_of(path):
 def _parse(line):
     """Returns the record in a line of bytes; ValueError if there is none."""
     try:
-        # Other keys, missing keys and what is no dict are TypeErrors of the call.
         return _record(**json.loads(line))
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
@@ -215,7 +217,10 @@ def _is_before(epoch, line):
         return False
 
 
-def _record(step, epoch, phase, drop_fraction, explored, weights):
+# The keys of a line, so that any other, and a missing one, is a TypeError of the call.
+def _record(  # noqa: PLR0913
+    step, epoch, phase, drop_fraction, explored, weights
+):
     """Returns one update as a dict of plain numbers, strings and lists."""
     if not isinstance(weights, list) or not all(map(_is_entry, weights)):
         raise TypeError(

@@ -1,9 +1,10 @@
 """`DSDCallback`: drives a training run from `model.fit`.
 
-The only room that knows Keras's training loop. It decides nothing: it tells `run` how
+The only file that knows Keras's training loop. It decides nothing: it tells `run` how
 far training has come, and gives the model the step that fits the masks in force.
 """
 
+import math
 import warnings
 from typing import Any
 
@@ -11,16 +12,14 @@ import keras
 
 from keras_dsd import backend
 from keras_dsd._shared import checks, keras_private
-from keras_dsd.layers import conversion
-from keras_dsd.optimizers.learning_rates import Rates
-from keras_dsd.regrowth import Static
-from keras_dsd.training import drop_and_grow
+from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.training.audit import AuditLog
-from keras_dsd.training.phases import Sparse
-from keras_dsd.training.recorder import Watch
+from keras_dsd.training.clock import Clock
+from keras_dsd.training.mask_statistics import MaskStatistics
+from keras_dsd.training.preparation import prepare
+from keras_dsd.training.recorder import Recorder
 from keras_dsd.training.run import Run
 from keras_dsd.training.timeline import Timeline
-from keras_dsd.training.zero_counts import Targets
 
 
 class DSDCallback(keras.callbacks.Callback):
@@ -32,7 +31,7 @@ class DSDCallback(keras.callbacks.Callback):
     (`ModelCheckpoint`, `BackupAndRestore`), so that they save what it stores.
 
     Every epoch's logs get `sparsity` (fraction of the prunable weights that are zero)
-    and `dsd_phase` (number of the phase, from 0), both floats. If a phase has
+    and `dsd_phase` (index of the phase, from 0), both floats. If a phase has
     `regrowth`, also `churn` (fraction of the living connections that did not live when
     the epoch before ended) and `explored` (fraction of all that have lived at any time
     of the phase).
@@ -41,8 +40,9 @@ class DSDCallback(keras.callbacks.Callback):
         phases: list of phases (see `keras_dsd.phases`).
         seed: integer from which random choices are drawn, together with each weight's
             path. Defaults to 0.
-        audit: path of a file that gets a line of JSON for every update of the masks;
-            `keras-dsd audit` shows it (see `keras_dsd.audit`). Defaults to `None`.
+        audit: a file's path, str or `os.PathLike`. The file gets a line of JSON for
+            every update of the masks; `keras-dsd audit` shows it (see
+            `keras_dsd.audit`). Defaults to `None`.
         verbose: 0 for silence, 1 for a line as each phase begins. Defaults to 1.
 
     Raises:
@@ -71,66 +71,46 @@ class DSDCallback(keras.callbacks.Callback):
         self.seed = checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
         self.verbose = checks.integer(verbose, "verbose", at_least=0)
+        self._forget_run()
+
+    def _forget_run(self):
+        self._prepared: Any = None
+        self._clock: Any = None
         self._run: Any = None
+        self._functions: dict = {}
+        self._traced: Any = None
+        self._has_put_off = False
+
+    def __getstate__(self):
+        """What a copy gets: it is as new, of the same arguments (KerasTuner copies)."""
+        new = type(self).__new__(type(self))
+        new.__dict__.update(vars(self))
+        keras.callbacks.Callback.__init__(new)  # without a model
+        new._forget_run()
+        return vars(new)
 
     def set_model(self, model):
         """Checks what the phases will need, before anything changes.
 
-        Here, for it comes before any callback restores weights: the last thing done
-        is to make room for values that a later phase goes back to.
+        Here, for it comes before any callback restores weights: those may hold values
+        that a later phase goes back to, and need variables to restore them into.
         """
         super().set_model(model)
-        self._states = conversion.states(model)
-        if not self._states:
-            raise ValueError(
-                "The model holds no `Prunable` layer: call "
-                "`model = keras_dsd.make_prunable(model)` before `compile`. "
-                f"Received: model={model!r}"
-            )
-        unbuilt = [state for state in self._states if not state.built]
-        if unbuilt:
-            raise ValueError(
-                "Build the model before `fit`, say by calling it on a batch: masks "
-                f"need weights. Received: {len(unbuilt)} layers that are not built"
-            )
-        if model.optimizer is None:
-            raise ValueError("The model needs an optimizer. Received: optimizer=None")
-        weights = [weight for state in self._states for weight in state.pruned]
-        self._targets = {
-            index: Targets(phase, weights)
-            for index, phase in enumerate(self.timeline.phases)
-            if isinstance(phase, Sparse)
-        }
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        self._rates = Rates(model.optimizer)
-        if any(phase.lr_factor is not None for phase in self.timeline.phases):
-            self._rates.check()
-        for targets in self._targets.values():
-            drop_and_grow.check(targets, weights, model.optimizer)
-        restores = [getattr(phase, "restore", None) for phase in self.timeline.phases]
-        if "rewind" in restores:
-            for state in self._states:
-                state.keep_pruned_values()
-        if self._moves:
-            for state in self._states:
-                state.keep_explored()
+        self._prepared = prepare(model, self.timeline)
 
     def on_train_begin(self, logs=None):
         """Starts a run."""
-        self._run = Run(
-            self.timeline,
-            self._targets,
-            self._states,
-            self.model.optimizer,
-            self._rates,
-            steps=self.params["steps"],
-            seed=self.seed,
+        prepared = self._prepared
+        steps, optimizer = self.params["steps"], prepared.optimizer
+        self._clock = Clock(steps, optimizer_slots.accumulation(optimizer))
+        recorder = Recorder(
+            MaskStatistics(prepared.weights),
+            self.timeline.moves,
+            self.audit,
             announce=print if self.verbose else lambda line: None,
-            watch=Watch(self._moves, self.audit),
         )
-        self._functions = {}
-        self._traced = None
+        self._run = Run(self.timeline, prepared, self._clock, recorder, self.seed)
+        self._functions, self._traced, self._has_put_off = {}, None, False
         self._warn_of_length()
         self._warn_of_no_update()
 
@@ -141,13 +121,24 @@ class DSDCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Updates the masks that are due with the optimizer step."""
-        if self._run.end_batch(batch):
+        if self._run.end_batch(batch) and not self._is_put_off(logs):
             # Only now: on JAX asking for the model brings its variables up to date,
             # which takes longer than a small step.
             model = self.model
+            if getattr(model, "stop_training", False):  # there once it is compiled
+                return
             self._run.update_masks()
             keras_private.keep_written(model)
             self._choose_train_function()
+
+    def _is_put_off(self, logs):
+        """Whether what is due waits for the next batch, once: the loss has diverged.
+
+        A callback that ends training then, `TerminateOnNaN`, may come after this one.
+        """
+        loss = (logs or {}).get("loss", 0.0)
+        self._has_put_off = not self._has_put_off and not math.isfinite(float(loss))
+        return self._has_put_off
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds to the logs; ends training if its last phase ends early."""
@@ -169,13 +160,8 @@ class DSDCallback(keras.callbacks.Callback):
         """
         return self._run.trace_key if self._run else None
 
-    @property
-    def _moves(self):
-        phases = self.timeline.phases
-        return any(getattr(phase, "regrowth", None) for phase in phases)
-
     def _choose_train_function(self):
-        # One trace for each set of masked layers, whatever the number of phases.
+        # One trace for each set of masked layers, however many phases there are.
         key = self._run.trace_key
         if key == self._traced:
             return
@@ -186,11 +172,13 @@ class DSDCallback(keras.callbacks.Callback):
 
     def _warn_of_no_update(self):
         for phase in self.timeline.phases:
-            every = getattr(phase, "update_every", None)
-            if getattr(phase, "regrowth", None) is None or not self.params["steps"]:
+            if phase.regrowth is None or not self.params["steps"]:
                 continue
-            length = self._run.length(phase)
-            if not isinstance(phase.regrowth, Static) and (every or 1) >= length:
+            every, length = phase.update_every, self._clock.length(phase)
+            is_static = (
+                not isinstance(phase.regrowth, dict) and not phase.regrowth.moves
+            )
+            if not is_static and (every or 1) >= length:
                 unit = "steps" if every else "epoch"
                 warnings.warn(
                     "No connection will ever move: an update is due every "

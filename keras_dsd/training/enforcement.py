@@ -1,4 +1,4 @@
-"""Masks in force: the layers' states follow a phase, and zeros are looked after.
+"""Masks in force: the layers' states follow a phase, and their zeros are checked.
 
 Knows states, their updates and what an optimizer does with zeros; knows no phase and no
 training loop.
@@ -14,11 +14,11 @@ class Enforcement:
 
     Args:
         states: list of the layers' `PruningState`s, built.
-        updates: the `Updates` of their weights.
+        updates: the `MaskUpdates` of their weights.
         optimizer: the built optimizer that trains them.
 
     Attributes:
-        look_is_due: whether masks came in force since zeros were last looked at.
+        check_is_due: whether masks came in force since zeros were last checked.
     """
 
     def __init__(self, states, updates, optimizer):
@@ -28,7 +28,7 @@ class Enforcement:
         self._targets = None
         self._decay = 0.0
         self._guards_all = False  # something has moved zeros that the optimizer keeps
-        self.look_is_due = False
+        self.check_is_due = False
 
     @property
     def is_on(self):
@@ -60,22 +60,22 @@ class Enforcement:
                 state.enforce(averages, decay, unguarded)
             else:
                 state.release()
-        self.look_is_due = not self._all_are_guarded()
+        self.check_is_due = not self._all_are_guarded()
 
     def end(self):
         """Puts the masks out of force."""
         for state in self._states:
             state.release()
-        self.look_is_due = False
+        self.check_is_due = False
 
-    def look(self):
+    def check_zeros(self):
         """Guards all zeros from now on, if some were moved.
 
         An optimizer that keeps zeros does so unless the gradient of a pruned weight
         reaches it, past the layer's call. Nothing tells that beforehand; afterwards,
         the weights do.
         """
-        self.look_is_due = False
+        self.check_is_due = False
         if self._all_are_guarded() or self._updates.zeros_are_kept():
             return
         warnings.warn(
@@ -85,7 +85,7 @@ class Enforcement:
             stacklevel=2,
         )
         self._guards_all = True
-        self._updates.lay_again()
+        self._updates.apply_again()
         self.begin(self._targets, self._decay)
 
     def _all_are_guarded(self):

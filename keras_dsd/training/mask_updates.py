@@ -1,11 +1,13 @@
 """One mask update: masks, weights and optimizer slots of a model change together.
 
-Chooses nothing by itself: how many zeros says `targets`, which weights says `masks`,
-what a slot starts with says `optimizer_slots`. All weights are updated in one compiled
-call. Knows pruned weights and an optimizer; knows no phase and no training loop.
+Chooses nothing by itself: how many zeros says `zero_counts`, which weights says
+`sparsity.topk`, what a slot starts with says `optimizers.slots`. All weights are
+updated in one compiled call. Knows pruned weights and an optimizer; knows no phase and
+no training loop.
 """
 
 import collections
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -14,9 +16,38 @@ from keras_dsd import backend
 from keras_dsd.layers import draws
 from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.sparsity import topk
+from keras_dsd.training.update_unit import Unit, updated
 
 
-class Updates:
+class Kind(NamedTuple):
+    """What weights that share one compiled function have in common.
+
+    Attributes:
+        pattern: their pattern, or `None` if their masks are given.
+        fresh: tuple of what each slot starts with.
+        has_rewind: whether values to go back to are kept.
+        has_explored: whether it is kept which entries have lived.
+    """
+
+    pattern: Any
+    fresh: tuple
+    has_rewind: bool
+    has_explored: bool
+
+
+class Alike(NamedTuple):
+    """Some weights of one `Kind`, and the compiled function that updates them.
+
+    Attributes:
+        indices: theirs among all weights.
+        run: function of columns with an entry for each of them.
+    """
+
+    indices: list
+    run: Any
+
+
+class MaskUpdates:
     """Updates the masks of some weights of one model.
 
     Args:
@@ -32,15 +63,6 @@ class Updates:
         self._compiled: dict = {}
 
     @property
-    def paths(self):
-        """The paths that the weights had when they were first wrapped.
-
-        Those are the same in every part of a run that was stopped and goes on, for
-        `load_model` gives the weights of some models other paths.
-        """
-        return [weight.origin for weight in self._weights]
-
-    @property
     def averages(self):
         """{id(weight): the optimizer's moving average of it}."""
         return {
@@ -51,7 +73,7 @@ class Updates:
         }
 
     def prune(self, targets, sparsity, seed=None):
-        """Chooses new masks by magnitude and lays them over weights and slots.
+        """Chooses new masks by magnitude and applies them to weights and slots.
 
         In two steps: nothing is written before all weights have been looked at.
 
@@ -64,25 +86,27 @@ class Updates:
         Raises:
             ValueError: a weight is not finite; then nothing has changed.
         """
-        kind = tuple(targets.patterns), tuple(final is None for final in targets.final)
-        if kind not in self._compiled:
-            self._compiled[kind] = self._compile(*kind)
-        decide, apply = self._compiled[kind]
-        zeros = np.array([number or 0 for number in targets.zeros(sparsity)], "int32")
+        weight_patterns = tuple(target.pattern for target in targets.each)
+        shared = tuple(target.final is None for target in targets.each)
+        key = weight_patterns, shared
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(*key)
+        decide, updates = self._compiled[key]
+        zeros = np.array([count or 0 for count in targets.zeros(sparsity)], "int32")
         scores = [] if seed is None else self._draw_all(seed)
         finite, decided = decide(scores, ops.convert_to_tensor(zeros))
         finite = ops.convert_to_numpy(finite)
         if not finite.all():
             refuse(self._weights[int(finite.argmin())])
-        for (numbers, run), columns in zip(apply, decided, strict=True):
+        for alike, columns in zip(updates, decided, strict=True):
             if seed is None:
-                run(*columns)
+                alike.run(*columns)
                 continue
             new = [
-                topk.mask(scores[number], targets.patterns[number], *one)
-                for number, *one in zip(numbers, *columns, strict=True)
+                topk.mask(scores[index], weight_patterns[index], *one)
+                for index, *one in zip(alike.indices, *columns, strict=True)
             ]
-            self.lay([self._weights[number] for number in numbers], new)
+            self.apply([self._weights[index] for index in alike.indices], new)
 
     def _draw_all(self, seed):
         """Returns random scores, in place of weights that are known to be finite."""
@@ -91,86 +115,88 @@ class Updates:
                 refuse(weight)
         return [draws.uniform(weight, seed) for weight in self._weights]
 
-    def lay(self, weights, new):
-        """Lays given masks over some of the weights and their slots.
+    def apply(self, weights, masks):
+        """Applies given masks to some of the weights and to their slots.
 
         Args:
             weights: list of `PrunedWeight`.
-            new: list of boolean tensors, their masks.
+            masks: list of boolean tensors, one for each.
         """
-        place = {id(weight): number for number, weight in enumerate(self._weights)}
-        numbers = tuple(place[id(weight)] for weight in weights)
-        if numbers not in self._compiled:
+        index_of = {id(weight): index for index, weight in enumerate(self._weights)}
+        indices = tuple(index_of[id(weight)] for weight in weights)
+        if indices not in self._compiled:
             given = [None] * len(self._weights)
-            self._compiled[numbers] = self._compile_all(given, numbers)
-        masks = dict(zip(numbers, new, strict=True))
-        for alike, run in self._compiled[numbers]:
-            run([masks[number] for number in alike])
+            self._compiled[indices] = self._compile_all(given, indices)
+        mask_of = dict(zip(indices, masks, strict=True))
+        for alike in self._compiled[indices]:
+            alike.run([mask_of[index] for index in alike.indices])
+
+    def apply_again(self):
+        """Applies the masks that there are once more to weights and slots."""
+        masks = [ops.copy(weight.mask.value) for weight in self._weights]
+        self.apply(self._weights, masks)
 
     def _compile(self, weight_patterns, shared):
-        apply = self._compile_all(weight_patterns, range(len(self._weights)))
+        """Returns what decides on all masks, and the list of `Alike` that apply it."""
+        updates = self._compile_all(weight_patterns, range(len(self._weights)))
 
         def decide(scores, zeros):
             if not scores:
                 scores = [weight.variable.value for weight in self._weights]
             decisions = topk.decide(scores, weight_patterns, zeros, shared)
-            decided = [decisions.columns(numbers) for numbers, _ in apply]
+            decided = [decisions.columns(alike.indices) for alike in updates]
             return decisions.finite, decided
 
-        return backend.compiled(decide), apply
+        return backend.compiled(decide), updates
 
-    def _compile_all(self, weight_patterns, numbers):
-        # Weights that are updated alike share one compiled function.
-        alike = collections.defaultdict(list)
-        for number in numbers:
-            weight, slots = self._weights[number], self._slots[number]
-            fresh = tuple(slot.fresh or 0.0 for slot in slots)
-            extras = tuple(
-                name
-                for name in ("rewind", "explored")
-                if getattr(weight, name) is not None
+    def _compile_all(self, weight_patterns, indices):
+        """Returns a list of `Alike`: weights that are updated alike share a function.
+
+        Args:
+            weight_patterns: the pattern of each of all weights, or `None`.
+            indices: of the weights that are to be updated.
+        """
+        grouped = collections.defaultdict(list)
+        for index in indices:
+            weight = self._weights[index]
+            kind = Kind(
+                weight_patterns[index],
+                tuple(slot.fresh or 0.0 for slot in self._slots[index]),
+                weight.rewind is not None,
+                weight.explored is not None,
             )
-            alike[weight_patterns[number], fresh, extras].append(number)
+            grouped[kind].append(index)
         return [
-            (numbers, self._compile_apply(numbers, *kind))
-            for kind, numbers in alike.items()
+            Alike(indices, self._compile_one(kind, indices))
+            for kind, indices in grouped.items()
         ]
 
-    def _compile_apply(self, numbers, pattern, fresh, extras):
+    def _compile_one(self, kind, indices):
+        """Returns the compiled function of a `Kind`, for the weights at `indices`."""
+        units = [self._unit(index) for index in indices]
+        any_unit = units[0]  # all have the same parts
+
         def choose(values, *decided):
-            if pattern is None:  # a mask
+            if kind.pattern is None:  # a mask
                 return decided[0]
-            return topk.mask(values[0], pattern, *decided)
+            return topk.mask(any_unit.filled(values).weight, kind.pattern, *decided)
 
-        def lay(values, new):
-            weight, old, *slots = values
-            # A weight that lived before and lives now keeps its slots; one that goes
-            # or comes back gets those of a new weight that is 0.
-            stayed = new & old
-            results = [backend.masked(weight, new), new]
-            for slot, value in zip(slots, fresh, strict=False):
-                if value:
-                    kept = ops.where(stayed, slot, ops.cast(value, slot.dtype))
-                else:
-                    kept = backend.masked(slot, stayed)
-                results.append(kept)
-            extra = dict(zip(extras, slots[len(fresh) :], strict=True))
-            if "rewind" in extra:
-                results.append(ops.where(old & ~new, weight, extra["rewind"]))
-            if "explored" in extra:
-                results.append(extra["explored"] | new)
-            return results
+        def apply(values, mask):
+            return updated(any_unit.filled(values), mask, kind.fresh).flat()
 
-        units = []
-        for number in numbers:
-            weight = self._weights[number]
-            slots = [slot.variable for slot in self._slots[number]]
-            kept = [getattr(weight, name) for name in extras]
-            units.append([weight.variable, weight.mask, *slots, *kept])
-        return backend.compiled_update_each(choose, lay, units)
+        return backend.compiled_update_each(
+            choose, apply, [unit.flat() for unit in units]
+        )
+
+    def _unit(self, index):
+        weight = self._weights[index]
+        slots = tuple(slot.variable for slot in self._slots[index])
+        return Unit(weight.variable, weight.mask, slots, weight.rewind, weight.explored)
 
     def take_off(self, restore, seed):
         """Takes all masks off; survivors keep values and slots.
+
+        So does a weight that has been frozen since: nothing in training changes it.
 
         Args:
             restore: what the others come back with: "zero", "rewind" or "random".
@@ -178,16 +204,18 @@ class Updates:
         """
         for weight, slots in zip(self._weights, self._slots, strict=True):
             mask = ops.copy(weight.mask.value)
-            back = self._restored(weight, restore, seed)
-            self._fill(weight.variable, mask, back)
-            for slot in slots:
-                starts_as_weight = slot.fresh is None or slot.is_average
-                self._fill(
-                    slot.variable, mask, back if starts_as_weight else slot.fresh
-                )
+            if weight.variable.trainable:
+                self._restore(weight, slots, mask, restore, seed)
             weight.mask.assign(ops.ones_like(mask))
             if weight.explored is not None:
                 weight.explored.assign(ops.ones_like(mask))
+
+    def _restore(self, weight, slots, mask, restore, seed):
+        back = self._restored(weight, restore, seed)
+        self._fill(weight.variable, mask, back)
+        for slot in slots:
+            starts_as_weight = slot.fresh is None or slot.is_average
+            self._fill(slot.variable, mask, back if starts_as_weight else slot.fresh)
 
     @staticmethod
     def _fill(variable, mask, values):
@@ -201,31 +229,6 @@ class Updates:
         if restore == "rewind":
             return weight.rewind.value
         return draws.glorot_uniform(weight, seed)
-
-    def sparsity(self):
-        """Returns the fraction of the weights that the masks hold at zero."""
-        size = sum(weight.size for weight in self._weights)
-        return (size - self._count([w.mask.value for w in self._weights])) / size
-
-    def explored(self):
-        """Returns the fraction of the weights that have lived in the phase."""
-        size = sum(weight.size for weight in self._weights)
-        return self._count([w.explored.value for w in self._weights]) / size
-
-    def forget_explored(self):
-        """Only what lives now has lived: a phase begins."""
-        for weight in self._weights:
-            weight.explored.assign(ops.copy(weight.mask.value))
-
-    def masks(self):
-        """Returns copies of all masks, for `churn`."""
-        return [ops.copy(weight.mask.value) for weight in self._weights]
-
-    def churn(self, before):
-        """Returns the fraction of the living weights that were not alive `before`."""
-        now = [weight.mask.value for weight in self._weights]
-        come = [new & ~old for new, old in zip(now, before, strict=True)]
-        return self._count(come) / max(self._count(now), 1)
 
     def zeros_are_kept(self, with_slots=False):
         """Returns whether all weights are exactly 0 where their masks say so.
@@ -246,30 +249,18 @@ class Updates:
                 strays.append(ops.any(ops.logical_and(differs, pruned)))
         return not ops.convert_to_numpy(ops.stack(strays)).any()
 
-    def lay_again(self):
-        """Lays the masks that there are once more over weights and slots."""
-        self.lay(self._weights, self.masks())
-
-    def _count(self, masks):
-        if "count" not in self._compiled:
-            self._compiled["count"] = backend.compiled(
-                lambda masks: ops.stack([backend.count(mask) for mask in masks])
-            )
-        found = ops.convert_to_numpy(self._compiled["count"](masks))
-        return int(found.astype("int64").sum())
-
 
 def refuse(weight):
     """Raises the error for a weight at which an update can't be made."""
     values = ops.convert_to_numpy(weight.variable).astype("float32")
-    bad = values[~np.isfinite(values)]
-    if not bad.size:
+    nonfinite = values[~np.isfinite(values)]
+    if not nonfinite.size:
         raise ValueError(
             "A score by which connections are dropped or grown is not finite. "
             f"Received: scores of {weight.path}"
         )
     raise ValueError(
         "A weight is not finite at a mask update: training has diverged, and there "
-        f"are no magnitudes to compare. Received: {weight.path} with {bad.size} "
-        f"such values, the first {bad[0]}"
+        f"are no magnitudes to compare. Received: {weight.path} with {nonfinite.size} "
+        f"such values, the first {nonfinite[0]}"
     )

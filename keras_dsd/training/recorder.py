@@ -1,7 +1,7 @@
-"""Watching connections move: what the epoch's logs and the audit log say of it.
+"""What a run tells: a line as a phase begins, the epoch's logs, the audit log.
 
-Costs nothing where no phase moves connections and no log is kept. Knows the updates of
-a run and a log file; knows no phase.
+Copies no mask where no phase moves connections and no audit log is kept. Knows the
+statistics of masks and a log file; knows no phase.
 """
 
 import dataclasses
@@ -24,44 +24,47 @@ class Update:
     fraction: float | None = None
 
 
-class Watch:
-    """Watches the masks of one run.
+class Recorder:
+    """Records what happens to the masks of one run.
 
     Args:
+        statistics: the `MaskStatistics` of the run's weights.
         moves: whether any phase moves connections: then the epoch's logs tell.
         log: an `audit.AuditLog`, or `None`.
+        announce: function of a line of text, called as a phase begins.
     """
 
-    def __init__(self, moves, log):
+    def __init__(self, statistics, moves, log, announce):
+        self._statistics = statistics
         self._moves = moves
         self._log = log
-        self._before: list = []
+        self.announce = announce
+        self._before: list = []  # the masks that the epoch before ended with
 
     def begin(self, epoch):
         """A run begins, with `None`, or goes on at an epoch."""
         if self._log is not None:
             self._log.begin(epoch)
 
-    def begin_epoch(self, updates):
+    def begin_epoch(self):
         """Remembers the masks that the epoch before ended with."""
         if self._moves:
-            self._before = updates.masks()
+            self._before = self._statistics.masks()
 
-    def begin_phase(self, updates):
-        """Forgets what lived in earlier phases: the first masks of one are laid."""
+    def begin_phase(self):
+        """Forgets what lived in earlier phases: a phase has its first masks."""
         if self._moves:
-            updates.forget_explored()
-            self._before = updates.masks()
+            self._statistics.forget_explored()
+            self._before = self._statistics.masks()
 
-    def begin_update(self, updates):
+    def begin_update(self):
         """Returns the `Update` that is about to be made."""
-        return Update(list(map(_array, updates.masks())) if self._log else [])
+        return Update(self._arrays() if self._log else [])
 
-    def write(self, updates, update, position, step):
+    def write(self, update, position, step):
         """Writes an update to the log.
 
         Args:
-            updates: the run's `Updates`.
             update: the `Update`, made.
             position: the run's `Position`.
             step: optimizer steps since training began.
@@ -73,27 +76,32 @@ class Watch:
             epoch=position.epoch,
             phase=position.phase,
             drop_fraction=float(update.fraction),
-            explored=self._explored(updates),
+            explored=self._explored(),
             weights=[
-                audit.entry(path, old, _array(new))
+                audit.entry(path, old, new)
                 for path, old, new in zip(
-                    updates.paths, update.before, updates.masks(), strict=True
+                    self._statistics.paths, update.before, self._arrays(), strict=True
                 )
             ],
         )
 
-    def _explored(self, updates):
-        return updates.explored() if self._moves else 1 - updates.sparsity()
+    def sparsity(self):
+        """Returns the fraction of the weights that the masks hold at zero."""
+        return self._statistics.sparsity()
 
-    def logs(self, updates):
+    def logs(self):
         """Returns what the epoch's logs get: the same float keys in every epoch."""
         if not self._moves:
             return {}
         return {
-            "churn": float(updates.churn(self._before)),
-            "explored": float(updates.explored()),
+            "churn": float(self._statistics.churn(self._before)),
+            "explored": float(self._statistics.explored()),
         }
 
+    def _explored(self):
+        statistics = self._statistics
+        return statistics.explored() if self._moves else 1 - statistics.sparsity()
 
-def _array(mask):
-    return ops.convert_to_numpy(mask)
+    def _arrays(self):
+        """Returns all masks as NumPy arrays."""
+        return list(map(ops.convert_to_numpy, self._statistics.masks()))

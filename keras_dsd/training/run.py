@@ -1,21 +1,19 @@
 """One training run: what is due at an epoch, at a step, at the end, and doing it.
 
-Between the timeline, which says what should hold, and `updates`, `learning_rates` and
-the layers' states, which make it hold. `callback` drives it from `fit`. Knows phases,
-states and an optimizer; knows no model and no training loop.
+Between the timeline, which says what should hold, and the masks, the rates and the
+layers' states, which hold it. `callback` drives it from `fit`. Knows phases, states and
+an optimizer; knows no model and no training loop.
 """
 
 import math
 from typing import Any
 
-import numpy as np
-
 from keras_dsd.layers.position import Position
-from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.training import drop_and_grow
+from keras_dsd.training.early_end import EarlyEnd
 from keras_dsd.training.enforcement import Enforcement
-from keras_dsd.training.mask_updates import Updates
-from keras_dsd.training.phases import Sparse
+from keras_dsd.training.mask_updates import MaskUpdates
+from keras_dsd.training.sparse_phase import SparsePhase
 from keras_dsd.training.timeline import goes_on
 
 
@@ -24,39 +22,28 @@ class Run:
 
     Args:
         timeline: the `Timeline`.
-        targets: {number of a sparse phase: its `Targets`}.
-        states: list of the layers' `PruningState`s, built.
-        optimizer: the built optimizer.
-        rates: the optimizer's `Rates`.
-        steps: batches in an epoch, or `None` if the data does not tell.
+        prepared: the model, a `Prepared`.
+        clock: a new `Clock`.
+        recorder: the `Recorder` that is told of every phase and update.
         seed: integer for random draws.
-        announce: function of a line of text, called as a phase begins.
-        watch: the `Watch` that is told of every update.
     """
 
     _phase: Any  # one of `phases`
-    _schedule: Any = None  # sparsity over time, in a sparse phase
+    _sparse: Any = None  # the `SparsePhase` in play, in a sparse phase
     _sparsity = 0.0
-    _batches = 0  # in the epoch so far
 
-    def __init__(
-        self, timeline, targets, states, optimizer, rates, steps, seed, announce, watch
-    ):
+    def __init__(self, timeline, prepared, clock, recorder, seed):
         self._timeline = timeline
-        self._targets = targets
-        self._states = states
-        self._rates = rates
-        self._steps = steps
+        self._prepared = prepared
+        self._clock = clock
+        self._recorder = recorder
         self._seed = seed
-        self._announce = announce
-        weights = [weight for state in states for weight in state.pruned]
-        self._weights = weights
-        self._optimizer = optimizer
-        self._updates = Updates(weights, optimizer)
-        self._enforcement = Enforcement(states, self._updates, optimizer)
-        self._regrowings: list = []
-        self._watch = watch
-        self._accumulation = optimizer_slots.accumulation(optimizer)
+        self._rates = prepared.rates
+        self._updates = MaskUpdates(prepared.weights, prepared.optimizer)
+        self._enforcement = Enforcement(
+            prepared.states, self._updates, prepared.optimizer
+        )
+        self._early_end = EarlyEnd()
         self._position = Position()
         self._has_begun = False
 
@@ -71,176 +58,125 @@ class Run:
         The stored position is read in the first epoch, not before: what restores
         weights may do so until then.
         """
-        entered = False
         if not self._has_begun:
             self._position = self._find_position(epoch)
-            self._watch.begin(epoch if self._position.phase >= 0 else None)
-        position = self._position
-        index, start = self._timeline.locate(epoch, position)
-        # A run that was stopped may go on with other phases than it had.
-        fingerprint = self._timeline.phases[index].fingerprint
-        here = index, start, fingerprint
-        if here != (position.phase, position.start, position.fingerprint):
-            entered = True
-            position.phase, position.start, position.fingerprint = here
-            position.time = -1
-            position.wait, position.over, position.best = 0, 0, math.nan
-        position.epoch = epoch
-        self._batches = 0
-        self._watch.begin_epoch(self._updates)
-        if entered or not self._has_begun:
-            self._set_phase(index, entered)
+            self._clock.resume(self._position.steps)
+            self._recorder.begin(epoch if self._position.phase >= 0 else None)
+        is_entered = self._locate(epoch)
+        self._clock.begin_epoch()
+        self._recorder.begin_epoch()
+        if is_entered or not self._has_begun:
+            self._set_phase(self._position.phase, is_entered)
         self._has_begun = True
-        if self._schedule:
-            self._update(self._time(epoch))
+        if self._sparse:
+            self._update_masks(self._time(epoch))
         self._store()
 
     def _find_position(self, epoch):
-        for state in self._states:
+        states = self._prepared.states
+        for state in states:
             state.follow_position()
-        position = self._states[0].position
+        position = states[0].position
         if goes_on(position, epoch):
             position.finished = 0
             return position
         return Position(rates=self._rates.read())
 
-    def _set_phase(self, index, entered):
+    def _locate(self, epoch):
+        """Moves the position to an epoch; returns whether a phase is entered."""
+        position = self._position
+        index, start = self._timeline.locate(epoch, position)
+        # A run that was stopped may go on with other phases than it had.
+        fingerprint = self._timeline.phases[index].fingerprint
+        here = index, start, fingerprint
+        is_entered = here != (position.phase, position.start, position.fingerprint)
+        if is_entered:
+            position.phase, position.start, position.fingerprint = here
+            position.time = -1
+            position.wait, position.over, position.best = 0, 0, math.nan
+        position.epoch = epoch
+        return is_entered
+
+    def _set_phase(self, index, is_entered):
         phase = self._phase = self._timeline.phases[index]
-        self._schedule = None
-        self._regrowings = []
-        if isinstance(phase, Sparse):
-            self._regrowings = drop_and_grow.for_phase(
-                self._targets[index], self._weights, self._optimizer
-            )
-            self._schedule = phase.schedule_over(
-                self._timeline.sparsity_before(index), self._steps_for(phase)
-            )
-            if not entered:  # restored
-                if not self._updates.zeros_are_kept(with_slots=True):
-                    # The weights alone were: the optimizer's slots are later ones.
-                    self._updates.lay_again()
-                self._enforce()
-        elif entered:
-            self._take_off_masks(getattr(phase, "restore", "zero"))
-        if entered and phase.lr_factor is not None:
+        self._sparse = self._sparse_phase(index) if phase.is_sparse else None
+        if self._sparse and not is_entered:  # restored
+            if not self._updates.zeros_are_kept(with_slots=True):
+                # The weights alone were: the optimizer's slots are later ones.
+                self._updates.apply_again()
+            self._enforce()
+        elif is_entered and not self._sparse:
+            self._take_off_masks()
+        if is_entered and phase.lr_factor is not None:
             self._rates.apply(phase.lr_factor, self._position.rates)
         else:
             self._rates.rewrap(self._timeline.last_factor(index))
-        if entered:
-            self._announce(self._timeline.describe(index))
+        if is_entered:
+            self._recorder.announce(self._timeline.describe(index))
 
-    def _steps_for(self, phase):
-        steps = (self._steps or self._position.steps) // self._accumulation
-        if phase.update_every and not callable(phase.schedule) and not steps:
-            raise ValueError(
-                "The length of an epoch is not known, so the schedule has no end. Pass "
-                "`steps_per_epoch` to `fit`, or a schedule with an `end`. "
-                f"Received: schedule={phase.schedule!r}, "
-                f"update_every={phase.update_every!r}"
-            )
-        return steps
+    def _sparse_phase(self, index):
+        phase, prepared = self._timeline.phases[index], self._prepared
+        before = self._timeline.sparsity_before(index)
+        targets = prepared.targets[index]
+        return SparsePhase(
+            phase=phase,
+            schedule=phase.schedule_over(before, self._clock.steps_for(phase)),
+            targets=targets,
+            updates=self._updates,
+            moving=drop_and_grow.for_phase(
+                targets, prepared.weights, prepared.optimizer
+            ),
+            clock=self._clock,
+            seed=(self._seed, index),
+            is_first=index == 0,
+        )
 
     def _time(self, epoch):
-        """Returns the time of the last update due, in the unit of the schedule."""
-        epochs, every = epoch - self._position.start, self._phase.update_every
-        if not every:
-            return epochs
-        batches = epochs * (self._steps or self._position.steps) + self._batches
-        return batches // self._accumulation // every * every
+        return self._clock.time(self._phase, epoch - self._position.start)
 
-    def _update(self, time):
+    def _update_masks(self, time):
         """Updates the masks if `time` is later than when they last were."""
         before = self._position.time
         if time <= before:
             return
         self._position.time = time
-        sparsity = self._schedule(time)
-        update = self._watch.begin_update(self._updates)
+        update = self._recorder.begin_update()
         if before < 0:
-            update.fraction = self._lay_first(sparsity)
-        elif self._regrowings:
-            update.fraction = self._regrow(time, sparsity)
-        elif self._schedule(before) != sparsity:
-            self._updates.prune(self._targets[self._position.phase], sparsity)
-            update.fraction = 0.0
+            update.fraction = self._sparse.apply_first_masks(time)
+            self._recorder.begin_phase()
+            self._enforce()
+        else:
+            update.fraction = self._sparse.update(time, before)
         if update.fraction is not None:
-            self._sparsity = self._updates.sparsity()
-            self._watch.write(self._updates, update, self._position, self._step())
-
-    def _lay_first(self, sparsity):
-        """Lays the phase's first masks; returns the fraction dropped to regrow: 0."""
-        index = self._position.phase
-        # Nothing has been learned that could choose, and masks that move will.
-        by_chance = index == 0 and self._phase.regrowth is not None
-        seed = (self._seed, index, "masks") if by_chance else None
-        initial = self._phase.initial_sparsity if self._regrowings else sparsity
-        self._updates.prune(self._targets[index], initial, seed)
-        if sparsity != initial:  # a phase too short for any other update
-            self._regrow(self.length(self._phase), sparsity)
-        self._watch.begin_phase(self._updates)
-        self._enforce()
-        return 0.0
-
-    def _regrow(self, time, sparsity):
-        """Moves connections; returns the fraction dropped, `None` if none is due."""
-        every = self._phase.update_every or 1
-        length = self.length(self._phase)
-        index = self._position.phase
-        weights: list = []
-        masks: list = []
-        fractions = []
-        for moving in self._regrowings:
-            decayed = moving.method.decayed(time, length) if time < length else 0.0
-            new = moving.choose(
-                decayed,
-                time + every >= length,
-                sparsity,
-                self._targets[index],
-                (self._seed, index, time),
-            )
-            if new is not None:
-                weights += moving.weights
-                masks += new
-                fractions.append(moving.method.drop_fraction * decayed)
-        if not fractions:
-            return None
-        self._updates.lay(weights, masks)
-        return max(fractions)
-
-    def length(self, phase):
-        """Returns how long a phase is, in the unit of its `update_every`."""
-        return phase.length(self._steps_for(phase))
-
-    def _step(self):
-        """Returns how many optimizer steps have been made since training began."""
-        steps = self._steps or self._position.steps
-        return (self._position.epoch * steps + self._batches) // self._accumulation
+            self._sparsity = self._recorder.sparsity()
+            step = self._clock.optimizer_steps(self._position.epoch)
+            self._recorder.write(update, self._position, step)
 
     def _enforce(self):
         """Puts the masks in force."""
-        momenta = [m.method for m in self._regrowings if "momentum" in m.method.needs]
-        decay = (
-            optimizer_slots.momentum_coefficient(self._optimizer) if momenta else 0.0
-        )
-        self._enforcement.begin(self._targets[self._position.phase], decay)
-        self._sparsity = self._updates.sparsity()
+        decay = self._sparse.gradient_decay(self._prepared.optimizer)
+        self._enforcement.begin(self._sparse.targets, decay)
+        self._sparsity = self._recorder.sparsity()
 
-    def _take_off_masks(self, restore):
+    def _take_off_masks(self):
         if self._enforcement.is_on:
-            self._updates.take_off(restore, (self._seed, self._position.phase))
+            seed = self._seed, self._position.phase
+            self._updates.take_off(self._phase.restore, seed)
             self._enforcement.end()
         self._sparsity = 0.0
 
     def end_batch(self, batch):
-        """Counts the batch number `batch`; returns whether masks are due after it.
+        """Counts a batch; returns whether something is due after it.
 
-        Or a look after their zeros, in the first batch.
+        That is an update of the masks or, in the first batch, a check of their zeros.
+
+        Args:
+            batch: its index in the epoch.
         """
-        # With `steps_per_execution` Keras counts beyond the end of an epoch.
-        self._batches = min(batch + 1, self._steps or batch + 1)
-        if not self._schedule:
+        self._clock.count(batch)
+        if not self._sparse:
             return False
-        if self._enforcement.look_is_due:
+        if self._enforcement.check_is_due:
             return True
         if not self._phase.update_every:
             return False
@@ -248,48 +184,42 @@ class Run:
 
     def update_masks(self):
         """Does what is due, see `end_batch`."""
-        if self._enforcement.look_is_due:
-            self._enforcement.look()
-        self._update(self._time(self._position.epoch))
+        if self._enforcement.check_is_due:
+            self._enforcement.check_zeros()
+        self._update_masks(self._time(self._position.epoch))
 
     def end_epoch(self, epoch, logs):
         """Adds to the logs, and looks whether the phase has come to its plateau.
 
         Returns:
             Whether training is over: the last phase is, in a run that may end early.
+
+        Raises:
+            ValueError: the metric of a `Plateau` has not come in the whole run.
         """
         position, phase = self._position, self._phase
-        position.steps = self._batches
-        if self._schedule:
-            self._enforcement.look()
-        if phase.until and self._schedule_is_over(epoch):
-            self._follow(phase.until, logs)
+        self._clock.end_epoch()
+        position.steps = self._clock.batches
+        if self._sparse:
+            self._enforcement.check_zeros()
+        is_last = position.phase == len(self._timeline.phases) - 1
+        is_used_up = epoch + 1 >= position.start + phase.epochs
+        if phase.until:
+            counts = self._schedule_is_over(epoch)
+            self._early_end.follow(phase.until, logs, position, counts)
+            if is_used_up:
+                self._early_end.end_phase(phase.until, logs, position, is_last)
         logs["sparsity"] = self._sparsity
         logs["dsd_phase"] = float(position.phase)
-        logs.update(self._watch.logs(self._updates))
+        logs.update(self._recorder.logs())
         self._store()
-        is_last = position.phase == len(self._timeline.phases) - 1
-        is_over = position.over or epoch + 1 >= position.start + phase.epochs
+        is_over = position.over or is_used_up
         return bool(is_last and is_over and self._timeline.can_end_early)
 
     def _schedule_is_over(self, epoch):
         # Before its end a ramp makes the metric worse, which is no plateau.
-        schedule = self._schedule
-        return not schedule or schedule(self._time(epoch)) == self._phase.sparsity
-
-    def _follow(self, plateau, logs):
-        if plateau.monitor not in logs:
-            raise ValueError(
-                f"`Plateau` watches a metric that the logs do not hold: {sorted(logs)}."
-                f" Received: monitor={plateau.monitor!r}"
-            )
-        position = self._position
-        value = float(np.float32(logs[plateau.monitor]))  # as it will be stored
-        if plateau.improves(value, position.best):
-            position.best, position.wait = value, 0
-        else:
-            position.wait += 1
-        position.over = int(position.wait >= plateau.patience)
+        sparse = self._sparse
+        return sparse is None or sparse.is_at_its_sparsity(self._time(epoch))
 
     def finish(self):
         """Ends the run; optimizers get their own schedules back.
@@ -307,13 +237,13 @@ class Run:
 
     def _follow_weights_set_back(self):
         """Takes over the phase of weights that, say, `EarlyStopping` has restored."""
-        stored = self._states[0].position
+        stored = self._prepared.states[0].position
         held = self._position
         if (stored.phase, stored.epoch) != (held.phase, held.epoch):
             self._position = stored
-            for state in self._states:
+            for state in self._prepared.states:
                 state.follow_position()
 
     def _store(self):
-        for state in self._states:
+        for state in self._prepared.states:
             state.position = self._position

@@ -3,7 +3,7 @@
 Knows phases and epoch numbers; knows no model.
 """
 
-from keras_dsd.training.phases import Phase, Redense, Sparse
+from keras_dsd.training.phases import Phase, Redense
 
 
 class Timeline:
@@ -29,7 +29,7 @@ class Timeline:
             raise ValueError(f"`phases` must not be empty. Received: phases={phases!r}")
         seen_sparse = False
         for phase in phases:
-            seen_sparse = seen_sparse or isinstance(phase, Sparse)
+            seen_sparse = seen_sparse or phase.is_sparse
             if isinstance(phase, Redense) and not seen_sparse:
                 raise ValueError(
                     "`Redense` takes off the masks of a `Sparse` phase: it must come "
@@ -42,6 +42,16 @@ class Timeline:
     def can_end_early(self):
         """Whether a plateau may make the run shorter than its epochs."""
         return any(phase.until for phase in self.phases)
+
+    @property
+    def moves(self):
+        """Whether any phase has a method that may move connections."""
+        return any(phase.regrowth is not None for phase in self.phases)
+
+    @property
+    def rewinds(self):
+        """Whether any phase goes back to the values with which weights were pruned."""
+        return any(phase.restore == "rewind" for phase in self.phases)
 
     def locate(self, epoch, position):
         """Returns (index of the phase, epoch it began with) for `epoch`.
@@ -69,28 +79,21 @@ class Timeline:
         )
 
     def sparsity_before(self, index):
-        """Returns the sparsity that the phase before number `index` ended with."""
-        before = self.phases[index - 1] if index else None
-        return before.sparsity if isinstance(before, Sparse) else 0.0
+        """Returns the sparsity that the phase before the one at `index` ended with."""
+        return self.phases[index - 1].sparsity if index else 0.0
 
     def last_factor(self, index):
-        """Returns the `lr_factor` in force in phase number `index`, 1.0 if none is."""
+        """Returns the `lr_factor` in force in the phase at `index`, 1.0 if none is."""
         factors = [phase.lr_factor for phase in self.phases[: index + 1]]
         return next((factor for factor in reversed(factors) if factor), 1.0)
 
     def describe(self, index):
-        """Returns a line of text about phase number `index`."""
+        """Returns a line of text about the phase at `index`."""
         phase = self.phases[index]
         line = f"DSD phase {index + 1}/{len(self.phases)}: {type(phase).__name__}, "
         line += f"{'up to ' if phase.until else ''}{phase.epochs} epoch"
         line += "s" if phase.epochs > 1 else ""
-        if isinstance(phase, Sparse):
-            line += f", sparsity {float(phase.sparsity):g}"
-            if phase.regrowth is not None:
-                methods = phase.regrowth
-                methods = methods.values() if isinstance(methods, dict) else [methods]
-                names = dict.fromkeys(type(method).__name__ for method in methods)
-                line += f", {' and '.join(names)}"
+        line += phase.details
         if phase.lr_factor is not None:
             line += f", learning rate x {float(phase.lr_factor):g}"
         return line

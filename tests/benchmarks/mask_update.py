@@ -27,7 +27,7 @@ from keras_dsd import backend, phases
 from keras_dsd.layers import conversion
 from keras_dsd.sparsity import topk
 from keras_dsd.training import drop_and_grow
-from keras_dsd.training.mask_updates import Updates
+from keras_dsd.training.mask_updates import MaskUpdates
 from keras_dsd.training.zero_counts import Targets
 from tests.benchmarks import tfmot
 
@@ -54,7 +54,7 @@ class Pruned:
         optimizer.build(self.variables)
         phase = phases.Sparse(epochs=1, sparsity=SPARSITY, regrowth="rigl")
         self._targets = Targets(phase, weights)
-        self._updates = Updates(weights, optimizer)
+        self._updates = MaskUpdates(weights, optimizer)
         self._others = {
             "global": Targets(
                 phases.Sparse(epochs=1, sparsity=SPARSITY, distribution="global"),
@@ -68,7 +68,7 @@ class Pruned:
         self._written = [*self.variables, *optimizer.variables]
         self._written += [weight.mask for weight in weights]
         self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
-        kinds, alone = self._targets.patterns, [False] * len(weights)
+        kinds, alone = [t.pattern for t in self._targets.each], [False] * len(weights)
         self._select = backend.compiled(
             lambda values, zeros: topk.decide(values, kinds, zeros, alone).cuts
         )
@@ -115,7 +115,7 @@ class Pruned:
 
     def rigl(self):
         new = self._rigl.choose(1.0, False, SPARSITY, self._targets, (0,))
-        self._updates.lay(self._rigl.weights, new)
+        self._updates.apply(self._rigl.weights, new)
         _wait(self._written)
 
 

@@ -21,6 +21,7 @@ from keras_dsd.deploy import saved_model
 from keras_dsd.sparsity import counts
 from keras_dsd.studies import demo
 from keras_dsd.studies.demo import data, figure, train
+from keras_dsd.training import phases
 
 ROOT = pathlib.Path(keras_dsd.__file__).parents[1]
 
@@ -31,7 +32,8 @@ def digits():
 
 
 def run(method, digits, seed=0, sparsity=0.3):
-    return train.train(method, seed=seed, digits=digits, epochs=3, sparsity=sparsity)
+    plan = phases.dsd(3, sparsity=sparsity)
+    return train.train(method, seed=seed, digits=digits, plan=plan)
 
 
 def distance(one, other, phase):
@@ -144,7 +146,7 @@ def test_settings_refuse_a_file_as_folder(tmp_path):
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ValueError, match="must be a folder"):
-        demo.Settings(1, 3, 0.3, file)
+        demo.Settings(seeds=1, epochs=3, sparsity=0.3, out=file)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="no SavedModel there")

@@ -1,5 +1,8 @@
 """`DSDCallback` in `fit`: every option does what it says, under every way to run."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -351,3 +354,89 @@ def test_training_on_without_the_callback_keeps_the_zeros():
         conversion.pruned_weights(model), helpers.masks_of(model), strict=True
     ):
         assert (helpers.values([weight.variable])[0][~mask] == 0).all()
+
+
+@pytest.mark.parametrize("terminate_first", [True, False])
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_nothing_is_updated_once_training_is_stopping(every, terminate_first):
+    """`TerminateOnNaN` ends `fit`, not an error, wherever it stands in the list."""
+    model = dsd.make_prunable(helpers.mlp())
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x, y = helpers.data()
+    y[32:48] = np.nan  # in the third of four batches
+    plan = [phases.Sparse(2, sparsity=0.5, regrowth="set", update_every=every)]
+    callbacks = [dsd.DSDCallback(plan, verbose=0), keras.callbacks.TerminateOnNaN()]
+    history = model.fit(
+        x,
+        y,
+        batch_size=16,
+        epochs=2,
+        verbose=0,
+        shuffle=False,
+        callbacks=callbacks[::-1] if terminate_first else callbacks,
+    ).history
+    assert history["sparsity"] == [0.5]
+
+
+def test_without_a_callback_that_ends_it_an_update_does():
+    model = dsd.make_prunable(helpers.mlp())
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x, y = helpers.data()
+    y[16:32] = np.nan
+    plan = [phases.Sparse(1, sparsity=0.5, regrowth="set", update_every=1)]
+    callback = dsd.DSDCallback(plan, verbose=0)
+    with pytest.raises(ValueError, match="not finite"):
+        model.fit(x, y, batch_size=16, verbose=0, shuffle=False, callbacks=[callback])
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+@pytest.mark.parametrize("regrowth", [None, "rigl"])
+def test_a_copy_of_a_used_callback_is_as_new(copied, regrowth, tmp_path):
+    """Cross-validation and tuners copy callbacks that they were given."""
+    x, y = helpers.data()
+    plan = [phases.Dense(1), phases.Sparse(1, sparsity=0.5, regrowth=regrowth)]
+
+    def train_by(callback):
+        keras.utils.set_random_seed(0)
+        model = dsd.make_prunable(helpers.mlp(), track_gradients=True)
+        model.compile("adam", "mse")
+        model.fit(x, y, epochs=2, verbose=0, callbacks=[callback])
+        return helpers.values(model.weights)
+
+    used = dsd.DSDCallback(plan, seed=3, audit=tmp_path / "log", verbose=0)
+    first = train_by(used)
+    new = copied(used)
+    assert (new.model, new.trace_key) == (None, None)
+    assert used.model is not None
+    assert (new.seed, new.verbose, new.timeline.phases) == (3, 0, plan)
+    assert new.audit.path == used.audit.path
+    for one, other in zip(first, train_by(new), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("restore", ["zero", "rewind", "random"])
+def test_what_is_frozen_since_is_left_alone(restore):
+    """Pruned, frozen, compiled again: no later phase writes into it."""
+    plan = [phases.Sparse(1, sparsity=0.5), phases.Redense(1, restore=restore)]
+    plan += [phases.Sparse(2, sparsity=0.75, schedule="linear")]
+    with pytest.warns(UserWarning, match="will not be trained"):
+        model, _ = train(plan, epochs=1, optimizer="adam")
+    frozen, free = model.layers
+    frozen.trainable = False
+    model.compile("adam", "mse")
+    held, others = helpers.values([frozen.kernel])[0], helpers.values([free.kernel])[0]
+    x, y = helpers.data()
+    model.fit(
+        x,
+        y,
+        initial_epoch=1,
+        epochs=4,
+        verbose=0,
+        callbacks=[dsd.DSDCallback(plan, verbose=0)],
+    )
+    np.testing.assert_array_equal(helpers.values([frozen.kernel])[0], held)
+    assert (helpers.values([free.kernel])[0] != others).any()

@@ -1,5 +1,6 @@
 """Phases as values: what they hold, fill in, compare as, and look like in a file."""
 
+import dataclasses
 import fractions
 import json
 
@@ -198,6 +199,47 @@ def test_fingerprints_tell_phases_apart_and_nothing_else():
     assert one.fingerprint == other.fingerprint
 
 
+FINGERPRINTS = [
+    (phases.Dense(3), 998779259),
+    (phases.Redense(2), 398408786),
+    (phases.Sparse(4, sparsity=0.3), 396189538),
+    (phases.Sparse(4, pattern="2:4"), 1747779158),
+    (phases.Sparse(4, sparsity=0.5, schedule="cubic", update_every=10), 581079688),
+    (phases.Sparse(4, sparsity=0.5, distribution={"head": 0.0}), 36278572),
+    (phases.Dense(9, until=phases.Plateau("loss", patience=2)), 1843546870),
+    (phases.Sparse(4, sparsity=0.5, regrowth={"b": regrowth.SET(0.2)}), 704310815),
+]
+
+
+@pytest.mark.parametrize(("phase", "value"), FINGERPRINTS, ids=repr)
+def test_fingerprints_stay_what_they_are(phase, value):
+    """In every release: a stored run finds its phase by this number."""
+    assert phase.fingerprint == value
+
+
+def test_a_new_option_leaves_fingerprints_alone():
+    """Of a phase, and of the values within it, as long as it is as by default."""
+
+    def later(kind, **values):
+        fields = [("news", int, dataclasses.field(default=7, kw_only=True))]
+        new = dataclasses.make_dataclass(
+            kind.__name__, fields, bases=(kind,), frozen=True
+        )
+        return new(**values)
+
+    old = phases.Sparse(4, sparsity=0.5, regrowth=regrowth.SET(0.2))
+    method = later(regrowth.SET, drop_fraction=0.2)
+    new = later(phases.Sparse, epochs=4, sparsity=0.5, regrowth=method)
+    assert new.fingerprint == old.fingerprint
+    other = later(phases.Sparse, epochs=4, sparsity=0.5, regrowth=method, news=8)
+    assert other.fingerprint != old.fingerprint
+
+
+def test_numbers_of_any_type_are_the_same_phase():
+    kinds = [phases.Sparse(4, sparsity=value) for value in numbers()]
+    assert len({phase.fingerprint for phase in kinds}) == 1
+
+
 @pytest.mark.parametrize(("name", "kind"), lookup.BY_NAME.items())
 def test_a_name_becomes_its_method(name, kind):
     phase = phases.Sparse(3, sparsity=0.5, regrowth=name, update_every=7)
@@ -227,6 +269,12 @@ def test_time_with_regrowth():
     assert (schedule.initial, schedule.end, schedule.final) == (0.2, 15, 0.5)
 
 
+class StartsDenser(regrowth.SET):
+    """A method that starts elsewhere and does not say that it prunes."""
+
+    initial_sparsity = 0.2
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -237,6 +285,7 @@ def test_time_with_regrowth():
         {"sparsity": 0.5, "regrowth": {"a": "set"}, "pattern": "4x4"},
         {"sparsity": 0.1, "regrowth": "granet"},
         {"sparsity": 0.5, "regrowth": regrowth.GraNet(initial_sparsity=0.6)},
+        {"sparsity": 0.5, "regrowth": StartsDenser()},
         {"regrowth": "rigl"},
         {"sparsity": 0.5, "regrowth": "magnitude"},
         {"sparsity": 0.5, "regrowth": "rigl", "update_every": 0},

@@ -18,11 +18,12 @@ from keras_dsd._version import __version__
 from keras_dsd.deploy import saved_model
 from keras_dsd.studies import verdicts
 from keras_dsd.studies.demo import data, figure, report, train
+from keras_dsd.training import phases
 
 METHODS = ("conventional", "dsd")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a user can choose. Makes the folder for the results.
 
@@ -65,31 +66,23 @@ def run(settings, console=None):
     """
     console = console or rich.console.Console(highlight=False)
     digits = data.digits()
-    report.introduce(console, settings, digits)
+    plan = phases.dsd(settings.epochs, sparsity=settings.sparsity)
+    report.introduce(console, settings, digits, plan)
     with report.progress(console, settings, METHODS) as tell:
         train.warm_up(digits)
-        runs = [
-            train.train(
-                method,
-                seed=seed,
-                digits=digits,
-                epochs=settings.epochs,
-                sparsity=settings.sparsity,
-                tell=tell,
+        pairs = [
+            train.Pair(
+                **{
+                    method: train.train(
+                        method, seed=seed, digits=digits, plan=plan, tell=tell
+                    )
+                    for method in METHODS
+                }
             )
             for seed in range(settings.seeds)
-            for method in METHODS
         ]
-    pairs = list(zip(runs[::2], runs[1::2], strict=True))
-    accuracy = verdicts.Metric(
-        "accuracy", True, 100, " points", resolution=1 / len(digits.y_test)
-    )
-    verdict = verdicts.judge(
-        accuracy,
-        {run.seed: run.accuracy for run, _ in pairs},
-        {"DSD": {run.seed: run.accuracy for _, run in pairs}},
-    )["DSD"]
-    dsd = pairs[0][1]
+    verdict = _judge(pairs, resolution=1 / len(digits.y_test))
+    dsd = pairs[0].dsd
     report.compare(console, pairs, verdict)
     picture = settings.out / "weights.png"
     figure.histograms(dsd, picture)
@@ -99,7 +92,7 @@ def run(settings, console=None):
             dsd.model, settings.out / "saved_model", digits.x_test
         )
     _say(console, exported.text)
-    results = _results(settings, runs, verdict, exported)
+    results = _results(settings, pairs, verdict, exported)
     path = settings.out / "results.json"
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     _say(console, f"All numbers: {path}")
@@ -111,7 +104,19 @@ def _say(console, text):
     console.print(text, markup=False, soft_wrap=True)
 
 
-def _results(settings, runs, verdict, exported):
+def _judge(pairs, resolution):
+    accuracy = verdicts.Metric(
+        name="accuracy", grows=True, scale=100, unit=" points", resolution=resolution
+    )
+    found = verdicts.judge(
+        accuracy,
+        {pair.seed: pair.conventional.accuracy for pair in pairs},
+        {"DSD": {pair.seed: pair.dsd.accuracy for pair in pairs}},
+    )
+    return found["DSD"]
+
+
+def _results(settings, pairs, verdict, exported):
     """Returns what `results.json` holds; accuracies are fractions, times seconds."""
     packages = ("keras", "matplotlib", "numpy", "sklearn", keras.backend.backend())
     return {
@@ -139,7 +144,8 @@ def _results(settings, runs, verdict, exported):
                 "median_epoch_seconds": run.epoch_seconds,
                 "sparsity_by_phase": run.sparsity_by_phase(),
             }
-            for run in runs
+            for pair in pairs
+            for run in (pair.conventional, pair.dsd)
         ],
         "verdict": dataclasses.asdict(verdict),
         "saved_model": dataclasses.asdict(exported),

@@ -22,7 +22,7 @@ def histograms(run, path):
 
     Args:
         run: a `train.Run` with DSD.
-        path: of the file.
+        path: where the picture is written.
     """
     layer = max(run.pruned, key=lambda name: run.weights["Sparse"][name].size)
     survived = run.weights["Sparse"][layer].ravel() != 0

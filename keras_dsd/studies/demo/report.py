@@ -2,6 +2,7 @@
 
 import contextlib
 import statistics
+from typing import NamedTuple
 
 import keras
 from rich import box
@@ -16,14 +17,12 @@ from rich.progress import (
 from rich.table import Table
 
 from keras_dsd.studies.demo import train
-from keras_dsd.training import phases
 
 NAMES = {"conventional": "conventional", "dsd": "DSD"}
 
 
-def introduce(console, settings, digits):
+def introduce(console, settings, digits, plan):
     """Prints what will be trained, and why the comparison is fair."""
-    plan = phases.dsd(settings.epochs, sparsity=settings.sparsity)
     lengths = ", ".join(f"{type(phase).__name__} {phase.epochs}" for phase in plan)
     console.rule("Dense-Sparse-Dense against conventional training")
     console.print(
@@ -79,22 +78,55 @@ def compare(console, pairs, verdict):
 
     Args:
         console: a `rich.console.Console`.
-        pairs: list of (conventional, DSD), the two `train.Run`s of each seed.
+        pairs: list of `train.Pair`s, one for each seed.
         verdict: a `verdicts.Verdict`.
     """
     console.print(_table(pairs))
-    epochs = [
-        statistics.fmean(run.epoch_seconds for run in runs)
-        for runs in zip(*pairs, strict=True)
-    ]
+    conventional = statistics.fmean(pair.conventional.epoch_seconds for pair in pairs)
+    dsd = statistics.fmean(pair.dsd.epoch_seconds for pair in pairs)
     console.print(
         "Difference: DSD minus conventional, in percentage points. Spread: the sample "
         "standard deviation (std) over the seeds. Time: of `fit`, with the tracing of "
         "its steps, of which DSD has two, one with masks. Without it, a median epoch "
-        f"takes {epochs[0] * 1000:.0f} ms conventionally and {epochs[1] * 1000:.0f} ms "
-        f"with DSD: x {epochs[1] / epochs[0]:.2f}.\n"
+        f"takes {conventional * 1000:.0f} ms conventionally and {dsd * 1000:.0f} ms "
+        f"with DSD: x {dsd / conventional:.2f}.\n"
     )
     console.print(f"[bold]Verdict:[/] {verdict.text}\n")
+
+
+class _Row(NamedTuple):
+    """A line of the table: accuracies and their difference in percent, seconds."""
+
+    accuracy: float
+    dsd_accuracy: float
+    difference: float
+    seconds: float
+    dsd_seconds: float
+    ratio: float
+
+    @classmethod
+    def of(cls, pair):
+        """Returns the line of one seed."""
+        old, new = pair.conventional, pair.dsd
+        return cls(
+            accuracy=old.accuracy * 100,
+            dsd_accuracy=new.accuracy * 100,
+            difference=(new.accuracy - old.accuracy) * 100,
+            seconds=old.seconds,
+            dsd_seconds=new.seconds,
+            ratio=new.seconds / old.seconds,
+        )
+
+    def cells(self, sign="+"):
+        """Returns its numbers as they are printed."""
+        return (
+            f"{self.accuracy:.2f} %",
+            f"{self.dsd_accuracy:.2f} %",
+            f"{self.difference:{sign}.2f}",
+            f"{self.seconds:.1f} s",
+            f"{self.dsd_seconds:.1f} s",
+            f"{self.ratio:.2f}",
+        )
 
 
 def _table(pairs):
@@ -109,34 +141,12 @@ def _table(pairs):
         "time\nratio",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
-    rows = [
-        (
-            conventional.accuracy * 100,
-            dsd.accuracy * 100,
-            (dsd.accuracy - conventional.accuracy) * 100,
-            conventional.seconds,
-            dsd.seconds,
-            dsd.seconds / conventional.seconds,
-        )
-        for conventional, dsd in pairs
-    ]
-    for (conventional, _), row in zip(pairs, rows, strict=True):
-        table.add_row(str(conventional.seed), *_cells(row))
+    rows = [_Row.of(pair) for pair in pairs]
+    for pair, row in zip(pairs, rows, strict=True):
+        table.add_row(str(pair.seed), *row.cells())
     if len(pairs) > 1:
         columns = list(zip(*rows, strict=True))
         table.add_section()
-        table.add_row("mean", *_cells(map(statistics.fmean, columns)))
-        table.add_row("std", *_cells(map(statistics.stdev, columns), sign=""))
+        table.add_row("mean", *_Row(*map(statistics.fmean, columns)).cells())
+        table.add_row("std", *_Row(*map(statistics.stdev, columns)).cells(sign=""))
     return table
-
-
-def _cells(row, sign="+"):
-    conventional, dsd, difference, time, time_dsd, ratio = row
-    return (
-        f"{conventional:.2f} %",
-        f"{dsd:.2f} %",
-        f"{difference:{sign}.2f}",
-        f"{time:.1f} s",
-        f"{time_dsd:.1f} s",
-        f"{ratio:.2f}",
-    )

@@ -27,11 +27,11 @@ class Run:
     """What a training left.
 
     Args:
-        seed: its seed.
+        seed: the seed of its weights, batches and dropout.
         method: "conventional" or "dsd".
-        accuracy: on the test set, a fraction.
-        seconds: of `fit`, tracing included.
-        epoch_seconds: of the median epoch, which traces nothing.
+        accuracy: the fraction of the test set that it gets right.
+        seconds: how long `fit` took, tracing included.
+        epoch_seconds: how long its median epoch took, which traces nothing.
         rates: the learning rate of each epoch.
         weights: {phase: {path: array}} of all kernels, as each phase left them.
         pruned: paths of the weights that DSD prunes; empty without DSD.
@@ -62,6 +62,24 @@ class Run:
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Both trainings of one seed.
+
+    Args:
+        conventional: the `Run` without DSD.
+        dsd: the `Run` with it.
+    """
+
+    conventional: Run
+    dsd: Run
+
+    @property
+    def seed(self):
+        """The seed of both."""
+        return self.dsd.seed
+
+
 def network():
     """Returns a small CNN for the digits, untrained and not compiled."""
     return keras.Sequential(
@@ -79,7 +97,7 @@ def network():
     )
 
 
-def train(method, *, seed, digits, epochs, sparsity, tell=None):
+def train(method, *, seed, digits, plan, tell=None):
     """Trains the network once and tests it.
 
     Args:
@@ -87,15 +105,14 @@ def train(method, *, seed, digits, epochs, sparsity, tell=None):
         seed: integer; with it the initial weights, the order of the data and the
             dropout are settled.
         digits: a `data.Digits`.
-        epochs: how many, 3 or more.
-        sparsity: of DSD's sparse phase, in [0, 1).
+        plan: list of the phases of DSD, as `phases.dsd` returns it. Conventional
+            training has as many epochs, at the same rates.
         tell: called as each epoch begins with `seed`, `method`, the phase's name and
-            the epoch's number, from 0. Defaults to `None`.
+            the epoch, counted from 0. Defaults to `None`.
 
     Returns:
         A `Run`.
     """
-    plan = phases.dsd(epochs, sparsity=sparsity)
     keras.utils.set_random_seed(seed)
     model = network()
     watch = _Watch(seed, method, plan, tell)
@@ -113,7 +130,7 @@ def train(method, *, seed, digits, epochs, sparsity, tell=None):
         digits.x_train,
         digits.y_train,
         batch_size=BATCH_SIZE,
-        epochs=epochs,
+        epochs=sum(phase.epochs for phase in plan),
         callbacks=[player, watch],
         verbose=0,
     )
@@ -143,7 +160,8 @@ def warm_up(digits):
     The first `fit` of a process pays for what the backend loads; without this the first
     method would seem slower.
     """
-    train("conventional", seed=0, digits=digits, epochs=3, sparsity=0.0)
+    plan = phases.dsd(3, sparsity=0.0)
+    train("conventional", seed=0, digits=digits, plan=plan)
 
 
 def _same_rates(plan):

@@ -1,0 +1,90 @@
+"""What is checked and made before training begins, so that nothing fails halfway.
+
+Knows a model, its optimizer and a timeline; knows no training loop.
+"""
+
+import dataclasses
+from typing import Any
+
+from keras_dsd.layers import conversion
+from keras_dsd.optimizers.learning_rates import Rates
+from keras_dsd.training import method_needs
+from keras_dsd.training.zero_counts import Targets
+
+
+@dataclasses.dataclass
+class Prepared:
+    """A model as a run needs it.
+
+    Args:
+        states: list of its layers' `PruningState`s, built.
+        optimizer: its optimizer, built.
+        rates: the optimizer's `Rates`.
+        targets: {index of a sparse phase: its `Targets`}.
+    """
+
+    states: list
+    optimizer: Any
+    rates: Any
+    targets: dict
+
+    @property
+    def weights(self):
+        """List of the `PrunedWeight`s of all layers."""
+        return [weight for state in self.states for weight in state.pruned]
+
+
+def prepare(model, timeline):
+    """Checks what a run will need; the last thing done is to make what it keeps.
+
+    Args:
+        model: the compiled model.
+        timeline: the `Timeline`.
+
+    Returns:
+        A `Prepared`.
+
+    Raises:
+        TypeError, ValueError: the model is not prunable, built and compiled, or the
+            phases do not fit it; then nothing has changed.
+    """
+    states = _checked_states(model)
+    if model.optimizer is None:
+        raise ValueError("The model needs an optimizer. Received: optimizer=None")
+    weights = [weight for state in states for weight in state.pruned]
+    targets = {
+        index: Targets(phase, weights)
+        for index, phase in enumerate(timeline.phases)
+        if phase.is_sparse
+    }
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    rates = Rates(model.optimizer)
+    if any(phase.lr_factor is not None for phase in timeline.phases):
+        rates.check()
+    for one in targets.values():
+        method_needs.check(one, weights, model.optimizer)
+    for state in states:
+        if timeline.rewinds:
+            state.keep_pruned_values()
+        if timeline.moves:
+            state.keep_explored()
+    return Prepared(states, model.optimizer, rates, targets)
+
+
+def _checked_states(model):
+    """Returns the `PruningState`s of a model's layers, at least one and all built."""
+    states = conversion.states(model)
+    if not states:
+        raise ValueError(
+            "The model holds no `Prunable` layer: call "
+            "`model = keras_dsd.make_prunable(model)` before `compile`. "
+            f"Received: model={model!r}"
+        )
+    unbuilt = [state for state in states if not state.built]
+    if unbuilt:
+        raise ValueError(
+            "Build the model before `fit`, say by calling it on a batch: masks "
+            f"need weights. Received: {len(unbuilt)} layers that are not built"
+        )
+    return states

@@ -1,0 +1,103 @@
+"""What only reads the command line imports the standard library, wrapt and no more."""
+
+import ast
+import contextlib
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import keras_dsd
+from keras_dsd.cli import quiet
+
+REPOSITORY = pathlib.Path(keras_dsd.__file__).parents[1]
+PROGRAM = """
+import sys
+before = set(sys.modules)
+from keras_dsd import cli
+try:
+    cli.main({argv!r})
+except SystemExit as exit_:
+    assert exit_.code == {code}, exit_.code
+new = {{name.split(".")[0] for name in set(sys.modules) - before}}
+print("NEW", sorted(new - sys.stdlib_module_names - {{"keras_dsd", "wrapt"}}))
+"""
+
+
+def new_modules(argv, code):
+    program = PROGRAM.format(argv=argv, code=code)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+    )
+    return done.stdout.splitlines()[-1].removeprefix("NEW ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        ([], 2),
+        (["train"], 2),
+        (["demo", "--help"], 0),
+        (["demo", "--seeds", "few"], 2),
+        (["audit"], 2),
+        (["robustness", "--help"], 0),
+        (["robustness", "model.keras"], 2),
+    ],
+    ids=str,
+)
+def test_answers_import_nothing(argv, code):
+    assert new_modules(argv, code) == "[]"
+
+
+def test_the_log_is_shown_without_keras(tmp_path):
+    (tmp_path / "log").touch()
+    found = new_modules(["audit", str(tmp_path / "log")], 0)
+    assert "matplotlib" in found
+    assert not {"keras", "tensorflow", "jax", "torch"} & set(ast.literal_eval(found))
+
+
+CHATTER = "import os; os.write(2, b'chatter'); "
+
+
+@pytest.mark.parametrize(
+    ("level", "rest", "shown"),
+    [
+        (None, "", b""),
+        (None, "raise ImportError('none')", b"chatter"),
+        ("0", "", b"chatter"),
+    ],
+)
+def test_chatter_is_hidden_unless_it_is_wanted(
+    level, rest, shown, capfd, monkeypatch, tmp_path
+):
+    (tmp_path / "keras.py").write_text(CHATTER + rest)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(quiet.LEVEL, level or "")  # so that what is set is undone
+    if level is None:
+        monkeypatch.delenv(quiet.LEVEL)
+    monkeypatch.delitem(sys.modules, "keras")
+    with contextlib.suppress(ImportError):
+        quiet.import_keras()
+    assert capfd.readouterr().err.encode() == shown
+    assert quiet.os.environ[quiet.LEVEL] == (level or "3")
+
+
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
+    (tmp_path / "log").touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_dsd", "audit", str(tmp_path / "log")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+    )
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait() == 141
