@@ -2,18 +2,16 @@
 
 import ast
 import graphlib
-import os
 import pathlib
-import subprocess
 import sys
 
 import keras
 import pytest
 
 import keras_dsd
+from tests import processes
 
 ROOT = pathlib.Path(keras_dsd.__file__).parent
-REPOSITORY = ROOT.parent
 FILES = sorted(ROOT.rglob("*.py"))
 MOST_LINES = 300  # of a file
 MOST_LINES_OF_A_FUNCTION = 50  # without its docstring
@@ -25,7 +23,7 @@ TOO_LONG = {  # files that are still to be split, or have such a function
     "robustness/report.py",
 }
 
-# A room is a folder, or a file beside them; it imports from floors below its own. The
+# A part is a folder, or a file beside them; it imports from floors below its own. The
 # same lines stand in CONTRIBUTING.md.
 FLOORS = """\
 9  __main__                     python -m keras_dsd
@@ -42,15 +40,15 @@ FLOORS = """\
 
 
 def floors():
-    """Returns {room: its floor}."""
+    """Returns {part: its floor}."""
     found = {}
     for line in FLOORS.splitlines():
-        level, *rooms = line[:29].split()
-        found |= dict.fromkeys(rooms, int(level))
+        level, *parts = line[:29].split()
+        found |= dict.fromkeys(parts, int(level))
     return found
 
 
-def room(path):
+def part(path):
     """Returns the top-level name below the package: a file's, or its folder's."""
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
@@ -99,25 +97,25 @@ def names_of(path):
     return []
 
 
-def test_every_room_has_a_floor():
-    rooms = {room(path) for path in FILES}
-    assert rooms == floors().keys()
+def test_every_part_has_a_floor():
+    parts = {part(path) for path in FILES}
+    assert parts == floors().keys()
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_imports_run_downwards(path):
-    floor, own = floors(), room(path)
+    floor, own = floors(), part(path)
     for module, name in imports(path):
-        other = room(file_of(parts_of(module, name)))
+        other = part(file_of(parts_of(module, name)))
         assert other == own or floor[other] < floor[own], f"{own} imports {other}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_other_rooms_are_imported_by_their_face(path):
+def test_other_parts_are_imported_by_their_face(path):
     for module, name in imports(path):
         other, *below = parts_of(module, name)
         face = ROOT / other / "__init__.py"
-        if below and other != room(path) and face.exists():
+        if below and other != part(path) and face.exists():
             assert below[0] in names_of(face), f"{below[0]} is not in {other}.__all__"
 
 
@@ -130,10 +128,13 @@ def test_files_do_not_import_each_other_in_a_circle():
 
 
 @pytest.mark.skipif(
-    not (REPOSITORY / "CONTRIBUTING.md").exists(), reason="an installed copy"
+    not (processes.REPOSITORY / "CONTRIBUTING.md").exists(), reason="an installed copy"
 )
 def test_contributing_has_the_same_floors():
-    assert f"```text\n{FLOORS}```" in (REPOSITORY / "CONTRIBUTING.md").read_text()
+    assert (
+        f"```text\n{FLOORS}```"
+        in (processes.REPOSITORY / "CONTRIBUTING.md").read_text()
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -161,7 +162,7 @@ def lines_of(function):
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_only_the_backend_folder_knows_backends(path):
-    if room(path) == "backend":
+    if part(path) == "backend":
         return
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -202,16 +203,8 @@ def test_private_names_of_keras_stand_in_one_file(path):
 
 def loaded_by(statement):
     """Returns the top-level names of all that a new process has imported after it."""
-    code = f"{statement}; import sys; print('LOADED', *sorted(sys.modules))"
-    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        cwd=REPOSITORY,
-    )
+    program = f"{statement}; import sys; print('LOADED', *sorted(sys.modules))"
+    found = processes.run(program)
     line = next(x for x in found.stdout.splitlines() if x.startswith("LOADED"))
     return {name.split(".")[0] for name in line.split()[1:]}
 
@@ -238,7 +231,7 @@ def test_type_checkers_find_names_where_they_are():
     found = {}
     for module, name in imports(ROOT / "__init__.py"):
         file = file_of(parts_of(module, name))
-        if room(file) not in ("_shared", "_version"):
+        if part(file) not in ("_shared", "_version"):
             is_file = name in (file.stem, file.parent.name)
             found[name] = f"{module}.{name}" if is_file else f"{module}:{name}"
     assert found == keras_dsd._PLACES
@@ -250,12 +243,12 @@ def test_a_name_is_imported_alone():
         "sys.modules['keras_dsd.sparsity.masks']; "
         "assert 'keras_dsd.training.callback' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
+    processes.run(program)
 
 
 @pytest.mark.parametrize("marker", ["demo", "test"])
 def test_readme_has_the_commands_that_ci_runs(marker):
-    readme = REPOSITORY / "README.md"
+    readme = processes.REPOSITORY / "README.md"
     if not readme.exists():  # an installed copy
         pytest.skip("no checkout")
     after = readme.read_text().split(f"<!-- {marker} -->\n```bash\n")[1]
@@ -269,7 +262,7 @@ def test_robustness_is_imported_when_it_is_used():
         "import sys, keras_dsd; assert 'keras_dsd.robustness' not in sys.modules; "
         "keras_dsd.robustness.corrupt; assert 'keras_dsd.robustness' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
+    processes.run(program)
 
 
 def test_robustness_says_what_to_install():
@@ -284,8 +277,7 @@ def test_robustness_says_what_to_install():
         "    assert 'pip install opencv-python-headless' in str(error)\n"
         "    sys.exit(7)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY)
-    assert done.returncode == 7
+    assert processes.run(program, check=False).returncode == 7
 
 
 def test_other_names_are_not_there():

@@ -1,18 +1,14 @@
 """Saved files find the package's classes, whichever is imported first, Keras or it."""
 
 import copy
-import pathlib
 import pkgutil
-import subprocess
-import sys
 
 import keras
 import pytest
 
 import keras_dsd
 from keras_dsd._shared import registration
-
-REPOSITORY = pathlib.Path(keras_dsd.__file__).parents[1]
+from tests import processes
 
 LOAD = """
 files = [name for name in sys.modules if name.startswith("keras_dsd.training")]
@@ -48,7 +44,7 @@ import keras, keras_dsd
 )
 def test_files_load_after_both_imports(imports):
     program = f"import sys\n{imports}\n{LOAD}"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
+    processes.run(program)
 
 
 def test_threads_that_import_both_do_not_wait_in_a_circle():
@@ -59,9 +55,7 @@ def test_threads_that_import_both_do_not_wait_in_a_circle():
         f"import sys, keras_dsd\n{threads}\n"
         "keras.models.load_model('tests/data/in_a_sparse_phase_0.keras')"
     )
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, cwd=REPOSITORY, timeout=300
-    )
+    processes.run(program)
 
 
 def test_a_failed_import_of_keras_can_be_tried_again(tmp_path):
@@ -83,9 +77,7 @@ def test_a_failed_import_of_keras_can_be_tried_again(tmp_path):
         "assert 'keras_dsd>Prunable' in keras.known\n"
         "assert keras.__file__ == keras.__spec__.loader.path\n"
     )
-    subprocess.run(
-        [sys.executable, "-B", "-c", program], check=True, cwd=REPOSITORY, timeout=300
-    )
+    processes.run(program)
 
 
 def test_without_keras_the_error_is_pythons_own():
@@ -98,8 +90,7 @@ def test_without_keras_the_error_is_pythons_own():
         "    assert error.name == 'keras'\n"
         "    sys.exit(7)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY)
-    assert done.returncode == 7
+    assert processes.run(program, check=False).returncode == 7
 
 
 def test_names_are_those_that_the_files_register():

@@ -2,16 +2,14 @@
 
 import ast
 import contextlib
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-import keras_dsd
 from keras_dsd.cli import quiet
+from tests import processes
 
-REPOSITORY = pathlib.Path(keras_dsd.__file__).parents[1]
 PROGRAM = """
 import sys
 before = set(sys.modules)
@@ -26,14 +24,7 @@ print("NEW", sorted(new - sys.stdlib_module_names - {{"keras_dsd", "wrapt"}}))
 
 
 def new_modules(argv, code):
-    program = PROGRAM.format(argv=argv, code=code)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=REPOSITORY,
-    )
+    done = processes.run(PROGRAM.format(argv=argv, code=code))
     return done.stdout.splitlines()[-1].removeprefix("NEW ")
 
 
@@ -95,7 +86,7 @@ def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
         [sys.executable, "-m", "keras_dsd", "audit", str(tmp_path / "log")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=REPOSITORY,
+        cwd=processes.REPOSITORY,
     )
     process.stdout.close()
     with process.stderr as errors:
