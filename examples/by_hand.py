@@ -2,7 +2,7 @@
 
 Takes well under a minute on two cores. Needs scikit-learn for the data:
 
-    pip install "keras-dsd[demo]"
+    pip install "/path/to/checkout[demo]"
     python by_hand.py
 """
 

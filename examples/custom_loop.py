@@ -3,7 +3,7 @@
 `DSDCallback` is driven by a `keras.callbacks.CallbackList`, as `fit` drives it. Takes
 some seconds. Needs scikit-learn for the data:
 
-    pip install "keras-dsd[demo]"
+    pip install "/path/to/checkout[demo]"
     python custom_loop.py
 """
 

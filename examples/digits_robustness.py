@@ -3,7 +3,7 @@
 One seed of a small problem: it shows how to measure, not which of them is better. Takes
 about a minute on two cores. Needs scikit-learn for the data:
 
-    pip install "keras-dsd[demo,robustness]"
+    pip install "/path/to/checkout[demo,robustness]"
     python digits_robustness.py
 """
 

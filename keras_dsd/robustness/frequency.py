@@ -86,7 +86,7 @@ def radius_accuracy(
             yield radius, functools.partial(_filtered, kept=kept)
 
     scoring = Scoring(model, metric, preprocess)
-    return _measure("radius", plan, scoring, x, y, batch_size, progress)
+    return _measure("radius", _changed(plan, x, y, batch_size), scoring, progress)
 
 
 def fourier_sensitivity(
@@ -165,45 +165,47 @@ def fourier_sensitivity(
         return max(pair, opposite)
 
     scoring = Scoring(model, metric, preprocess)
-    found = _measure("wave", plan, scoring, x, y, batch_size, progress)
+    found = _measure("wave", _changed(plan, x, y, batch_size), scoring, progress)
     return np.array(
         [[found[same((row, column))] for column in axes[1]] for row in axes[0]]
     )
 
 
-def _measure(what, plan, scoring, x, y, batch_size, progress):
-    """Returns {condition: metric} of images that are changed in several ways.
-
-    `plan(shape, start)` yields (condition, function of images in [0, 1]) for a batch
-    whose first image has the index `start`; the model gets what the function returns in
-    the range that the images had.
-    """
+def _measure(what, batches, scoring, progress):
+    """Returns {condition: metric} of what `_changed` yields."""
     checks.boolean(progress, "progress")
-    data = Data(x, y)
-    batches = data.length(batch_size)
-
-    def stream():
-        start = 0
-        for images, labels, weights in data.batches(batch_size):
-            if images.ndim != 4:
-                raise ValueError(
-                    "`x` must be images (N, H, W, C). "
-                    f"Received: an array of shape {images.shape}"
-                )
-            full = np.float32(white(images))
-            unit = images.astype("float32") / full
-            ways = list(plan(images.shape, start))
-            start += len(images)
-            steps = batches and batches * len(ways)
-            for condition, change in ways:
-                changed = change(unit).astype("float32") * full
-                yield steps, condition, changed, labels, weights
-
     with bar(None, progress) as advance:
-        for steps, condition, *batch in streams.ahead(stream()):
+        for steps, condition, *batch in streams.ahead(batches):
             scoring.update(condition, *batch)
             advance(f"{what} {condition}", steps)
     return scoring.results()
+
+
+def _changed(plan, x, y, batch_size):
+    """Yields (steps, condition, images, labels, weights) of images changed in ways.
+
+    `plan(shape, start)` yields (condition, function of images in [0, 1]) for a batch
+    whose first image has the index `start`; the model gets what the function returns in
+    the range that the images had. There will be `steps` batches, or `None`: nobody
+    knows.
+    """
+    data = Data(x, y)
+    batches = data.length(batch_size)
+    start = 0
+    for images, labels, weights in data.batches(batch_size):
+        if images.ndim != 4:
+            raise ValueError(
+                "`x` must be images (N, H, W, C). "
+                f"Received: an array of shape {images.shape}"
+            )
+        full = np.float32(white(images))
+        unit = images.astype("float32") / full
+        ways = list(plan(images.shape, start))
+        start += len(images)
+        steps = batches and batches * len(ways)
+        for condition, change in ways:
+            changed = change(unit).astype("float32") * full
+            yield steps, condition, changed, labels, weights
 
 
 def _filtered(images, kept):

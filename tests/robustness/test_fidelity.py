@@ -255,7 +255,7 @@ def test_glass_moves_pixels_as_the_reference_does_one_by_one(
     for seed in range(2):
         drawn.append(np.random.default_rng(seed).integers(0, 2 * reach, shape))
         rngs.append(Draws(drawn[-1]))
-    found = blur._sources(2, height, width, reach, passes, rngs)
+    found = blur._sources((2, height, width), reach, passes, rngs)
     found = found.reshape(2, height, width)
     for number in range(2):
         image = np.arange(height * width).reshape(height, width)

@@ -40,18 +40,24 @@ def glass_blur(images, strength, rngs):
     images = filters.gaussian(images, sigma)
     # The reference keeps 8 bits in between, and truncates to them.
     images = np.floor(images * np.float32(255) + np.float32(1e-3)) / np.float32(255)
-    count, height, width, channels = images.shape
-    pixels = images.reshape(-1, channels)
-    pixels = pixels[_sources(count, height, width, reach, passes, rngs)]
+    pixels = images.reshape(-1, images.shape[-1])
+    pixels = pixels[_sources(images.shape[:3], reach, passes, rngs)]
     return filters.gaussian(pixels.reshape(images.shape), sigma)
 
 
-def _sources(count, height, width, reach, passes, rngs):
+def _sources(shape, reach, passes, rngs):
     """Returns, for every pixel of a batch, the index of the one that it ends up with.
 
     A pass goes over the inner pixels from the last to the first, and each takes the
     value that a neighbour has by then.
+
+    Args:
+        shape: (N, H, W) of the batch.
+        reach: a neighbour is that near, in pixels along each axis.
+        passes: how often pixels move.
+        rngs: N random generators.
     """
+    count, height, width = shape
     size = height * width
     sources = np.arange(count * size, dtype=np.int32)
     pixels = np.arange(size, dtype=np.int32).reshape(height, width)
