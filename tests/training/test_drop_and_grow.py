@@ -286,7 +286,7 @@ def test_killed_and_resumed(tmp_path, method, every):
 
 TRAIN = """
 import sys
-from tests import test_regrowing as here
+from tests.training import test_drop_and_grow as here
 here.fit(here.wrapped(), here.dsd.phases.dst(2, "rigl", update_every=3),
          audit=sys.argv[1])
 """
@@ -422,15 +422,18 @@ def test_granet_beside_blocks():
     assert [mask.mean() for mask in helpers.masks_of(model)] == [0.5, 0.5]
 
 
-def test_the_method_that_the_docs_write():
-    """The last block of code of the page works as it is pasted."""
+def test_the_methods_that_the_docs_write():
+    """The last two blocks of code of the page work as they are pasted."""
     text = (ROOT / "docs" / "dynamic_sparse_training.md").read_text()
-    block = text.split("```python\n")[-1].split("```")[0]
     names: dict = {"__name__": "pasted"}
-    exec(block, names)
-    model = wrapped()
-    phases = dsd.phases.dst(2, names["Newcomers"](drop_fraction=0.2), update_every=4)
-    assert fit(model, phases)["churn"][0] > 0
+    for block in text.split("```python\n")[-2:]:
+        exec(block.split("```")[0], names)
+    for name, initial in (("Newcomers", 0.5), ("Thinning", 0.25)):
+        (phase,) = dsd.phases.dst(2, names[name](drop_fraction=0.2), update_every=4)
+        assert phase.initial_sparsity == initial
+        history = fit(wrapped(), [phase])
+        assert history["churn"][0] > 0
+        assert history["sparsity"][-1] == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("name", zoo.MODELS)

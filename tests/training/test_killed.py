@@ -127,7 +127,7 @@ def train(folder, route, last=None):
 RUN = """
 import pathlib, sys
 import numpy as np
-from tests import test_killed as here
+from tests.training import test_killed as here
 folder, route, last = sys.argv[1:]
 values, _ = here.train(pathlib.Path(folder), route, int(last))
 np.savez(folder + "/values.npz", *values)
