@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keras_dsd import robustness as robustness
     from keras_dsd.analysis.sparsity import sparsity_report
     from keras_dsd.layers.conversion import make_prunable, strip
+    from keras_dsd.layers.holding import hold_zeros
     from keras_dsd.layers.prunable import Prunable
     from keras_dsd.sparsity import distributions, masks, patterns, schedules
     from keras_dsd.training import audit, phases
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "audit",
     "distributions",
+    "hold_zeros",
     "make_prunable",
     "masks",
     "patterns",
@@ -42,6 +44,7 @@ _PLACES = {
     "Prunable": "keras_dsd.layers.prunable:Prunable",
     "audit": "keras_dsd.training.audit",
     "distributions": "keras_dsd.sparsity.distributions",
+    "hold_zeros": "keras_dsd.layers.holding:hold_zeros",
     "make_prunable": "keras_dsd.layers.conversion:make_prunable",
     "masks": "keras_dsd.sparsity.masks",
     "patterns": "keras_dsd.sparsity.patterns",

@@ -5,6 +5,7 @@ masks or phases.
 """
 
 import contextlib
+import pathlib
 
 import keras
 from keras.src.backend import AutocastScope
@@ -85,6 +86,17 @@ def lay_out_as(variable, reference):
     if layout is not None:
         variable._layout = layout
         variable.assign(variable.value)
+
+
+def file_of(store):
+    """Returns the name of the file that a layer's variables come from, or `None`.
+
+    Keras hands a layer the store alone; what it was opened from, for an error to name,
+    it tells no one. A `.keras` archive is read in memory and has no name left.
+    """
+    opened = getattr(store, "path_or_io", None) or getattr(store, "path", None)
+    is_file = isinstance(opened, pathlib.Path) and not getattr(store, "archive", None)
+    return str(opened) if is_file else None
 
 
 def no_autocast():

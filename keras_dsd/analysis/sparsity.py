@@ -27,9 +27,10 @@ class Row:
         shape: its shape.
         target: the layer's own sparsity, or `None` where it follows the phase.
         achieved: fraction of its values that are exactly zero now.
-        masked: fraction that its mask holds at zero now, 0.0 in a dense phase.
+        masked: fraction that is zero and that a mask in force holds there, 0.0 in a
+            dense phase.
         reason: why it is not pruned, or `None` if it is prunable.
-        no_incoming: number of outputs whose every connection its mask holds at zero, 0
+        no_incoming: number of outputs whose every connection a mask holds at zero, 0
             in a dense phase and where it is not pruned.
         no_outgoing: the same of its inputs.
     """
@@ -53,7 +54,8 @@ class SparsityReport:
         size: number of all weights of the model, of whatever rank.
         zeros: how many of them are exactly zero.
         prunable: number of weights that can be masked.
-        masked: how many of those are held at zero now.
+        prunable_zeros: how many of those are exactly zero.
+        masked: how many of these zeros a mask in force holds.
         dense_bytes: bytes of all weights as they are.
         nonzero_bytes: bytes of the nonzero values alone; a sparse format needs these
             and their places.
@@ -64,6 +66,7 @@ class SparsityReport:
     size: int
     zeros: int
     prunable: int
+    prunable_zeros: int
     masked: int
     dense_bytes: int
     nonzero_bytes: int
@@ -71,8 +74,8 @@ class SparsityReport:
 
     @property
     def sparsity(self):
-        """Fraction of the prunable weights that are held at zero now."""
-        return self.masked / self.prunable if self.prunable else 0.0
+        """Fraction of the prunable weights that are zero now, held there or not."""
+        return self.prunable_zeros / self.prunable if self.prunable else 0.0
 
     @property
     def dead_neurons(self):
@@ -96,8 +99,9 @@ class SparsityReport:
         ]
         rule = "-" * max(map(len, table))
         totals = (
-            f"{self.masked:,} of {self.prunable:,} prunable weights are held at zero "
-            f"({self.sparsity:.2%}); {self.zeros:,} of all {self.size:,} are zero.\n"
+            f"{self.prunable_zeros:,} of {self.prunable:,} prunable weights are zero "
+            f"({self.sparsity:.2%}), {self.masked:,} of them held there by masks; "
+            f"{self.zeros:,} of all {self.size:,} are zero.\n"
             "Neurons without incoming or outgoing connections: "
             f"{self.dead_neurons:,}.\n"
             f"Bytes: {self.dense_bytes:,} dense, {self.nonzero_bytes:,} nonzero, "
@@ -140,7 +144,11 @@ def sparsity_report(model):
     >>> report.rows[0].shape, report.prunable
     ((8, 4), 32)
     """
-    masks = {id(weight.variable): weight for weight in conversion.pruned_weights(model)}
+    pruned = {
+        id(weight.variable): (weight, state.in_force)
+        for state in conversion.states(model)
+        for weight in state.pruned
+    }
     if not model.built:
         raise ValueError(f"The model is not built yet. Received: model={model!r}")
     owners = eligibility.owners(model)
@@ -150,7 +158,7 @@ def sparsity_report(model):
         if not isinstance(owners[id(variable)], PruningState)
     ]
     rows, size, zeros, nonzero_bytes, dense_bytes = [], 0, 0, 0, 0
-    prunable = masked = 0
+    prunable = prunable_zeros = masked = 0
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
         for variable in kept:
@@ -161,13 +169,15 @@ def sparsity_report(model):
             dense_bytes += values.nbytes
             nonzero_bytes += nonzero * values.dtype.itemsize
             stream.write(values.tobytes())
-            weight = masks.get(id(variable))
+            weight, in_force = pruned.get(id(variable), (None, False))
             held, unconnected = 0, (0, 0)
             if weight is not None:
-                mask = keras.ops.convert_to_numpy(weight.mask)
-                held = values.size - np.count_nonzero(mask)
-                unconnected = _unconnected(mask)
                 prunable += values.size
+                prunable_zeros += values.size - nonzero
+            if in_force:  # what a mask wishes for counts where it has come about
+                lives = keras.ops.convert_to_numpy(weight.mask) | (values != 0)
+                held = values.size - np.count_nonzero(lives)
+                unconnected = _unconnected(lives)
                 masked += held
             if values.ndim >= 2:
                 rows.append(
@@ -186,6 +196,7 @@ def sparsity_report(model):
         size,
         zeros,
         prunable,
+        prunable_zeros,
         masked,
         dense_bytes,
         nonzero_bytes,

@@ -2,8 +2,11 @@
 
 __all__ = [
     "conversion",
+    "digest",
     "draws",
     "eligibility",
+    "guards",
+    "holding",
     "masked_reads",
     "position",
     "prunable",

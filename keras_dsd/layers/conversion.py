@@ -105,8 +105,7 @@ def make_prunable(
             f"more, not left out). Received: model={model!r}"
         )
     keras_private.refresh_all(model)
-    for sublayer in keras_private.sublayers(model):
-        _forget_traces(sublayer)
+    forget_traces(model)
     return model
 
 
@@ -143,8 +142,7 @@ def strip(model):
     for layer in layers:
         prunable.unwrap(layer)
     keras_private.refresh_all(model)
-    for sublayer in keras_private.sublayers(model):
-        _forget_traces(sublayer)
+    forget_traces(model)
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:  # loaded from within a run, it holds the run's schedule
         Rates(optimizer).unwrap()
@@ -178,11 +176,15 @@ def states(model):
     return [getattr(layer, prunable.STATE) for layer in prunable_layers(model)]
 
 
-def _forget_traces(layer):
-    # What a model has traced holds the variables that it had then.
-    for function in ("train_function", "test_function", "predict_function"):
-        if getattr(layer, function, None) is not None:
-            setattr(layer, function, None)
+def forget_traces(model):
+    """Lets a model, and any within it, trace its functions anew.
+
+    What a model has traced holds the variables and the masks that it had then.
+    """
+    for layer in keras_private.sublayers(model):
+        for function in ("train_function", "test_function", "predict_function"):
+            if getattr(layer, function, None) is not None:
+                setattr(layer, function, None)
 
 
 def _layers_to_wrap(model):

@@ -1,20 +1,18 @@
 """How a pruned weight takes part in a training step without the step knowing.
 
-Four small things, in force during sparse phases:
+Three small things, in force during sparse phases:
 
 - `masked_read(weight, mask)`: an identity whose gradient is zero where the mask is;
   `tracked_read` hands the whole gradient to a variable beside the weight too.
 - `MaskedReads`: a scope in which a layer reads its weights that way.
 - `attach`, `of`, `detach`: how a weight is read is known from the weight, so that any
   layer that it is tied to finds it.
-- `KeepZeros` and `MaskedRegularizer`: what stands in for a weight's constraint and
-  regularizer, so that nothing outside of the layer's call moves a pruned weight.
 
 Knows variables and masks; knows no layer, model or phase.
 """
 
 import dataclasses
-import weakref
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -92,17 +90,19 @@ class Read:
         mask: its mask's variable, or `None` where no mask is in force.
         gradient: the variable that keeps its gradient, or `None`.
         decay: see `tracked_read`.
+        saw: function that is told the mask's value as it is read, or `None`.
     """
 
     weight: keras.Variable
     mask: Any
     gradient: Any = None
     decay: float = 0.0
+    saw: Callable | None = None
 
     def view(self):
         """Returns the tensor that the layer gets."""
-        if isinstance(self.weight.constraint, KeepZeros):
-            self.weight.constraint.saw(self.mask.value)
+        if self.saw is not None:
+            self.saw(self.mask.value)
         weight = ops.convert_to_tensor(self.weight)
         if self.mask is None:
             return untracked_read(weight, ops.convert_to_tensor(self.gradient))
@@ -193,77 +193,3 @@ class MaskedReads(keras.StatelessScope):
                     self._views[id(variable)] = self._reads[id(variable)].view()
         finally:
             self.__enter__()
-
-
-class KeepZeros(keras.constraints.Constraint):
-    """A constraint: the weight's own, then zero where the mask is.
-
-    Keras calls a variable's constraint after the optimizer's update and after the
-    moving average has overwritten the weight, so this is the last word on the weight in
-    each step. Gradients being masked, most optimizers keep zeros by themselves, and
-    then it is left out, for it costs a pass over the weight in each step. It is needed
-    under optimizers that mix entries (Muon), under constraints that move zeros, and
-    where gradients reach a weight outside of its layer's call.
-
-    Args:
-        constraint: the weight's own constraint, or `None`.
-        mask: the mask's variable.
-        average: the optimizer's moving average of the weight, or `None`. It is masked
-            too, since Keras copies it to the weight at the end of `fit`.
-    """
-
-    def __init__(self, constraint, mask, average=None):
-        self.constraint = constraint
-        self.mask = mask
-        self.average = average
-        self._seen = None
-
-    def saw(self, mask):
-        """Remembers the mask as the step that is being traced sees it.
-
-        On JAX an optimizer runs in a scope that holds the trainable and the optimizer's
-        variables only. The mask that the layer's call has read belongs to the same
-        trace, so it is kept from the call to the update, weakly: it ends with its
-        trace.
-        """
-        if keras.backend.backend() == "jax":
-            self._seen = weakref.ref(mask)
-
-    def _mask_now(self):
-        if self._seen is None:
-            return ops.convert_to_tensor(self.mask)
-        mask = self._seen()
-        if mask is None:
-            raise RuntimeError(
-                "On JAX the gradients of a pruned model and the optimizer's update "
-                "must be computed in one compiled function, as `fit` does. Received: "
-                f"an update of {self.mask.path} outside of the function in which its "
-                "layer was called."
-            )
-        return mask
-
-    def __call__(self, weight):
-        """Returns the value that the variable `weight` is to have."""
-        value = weight if self.constraint is None else self.constraint(weight)
-        mask = self._mask_now()
-        if self.average is not None:
-            self.average.assign(
-                backend.masked(ops.convert_to_tensor(self.average), mask)
-            )
-        return backend.masked(ops.convert_to_tensor(value), mask)
-
-
-class MaskedRegularizer(keras.regularizers.Regularizer):
-    """A regularizer that reads its weight masked, so that its gradient is masked too.
-
-    Keras calls regularizers outside of the layer's call, on the variable itself.
-    """
-
-    def __init__(self, regularizer, mask):
-        self.regularizer = regularizer
-        self.mask = mask
-
-    def __call__(self, weight):
-        """Returns the penalty."""
-        mask = ops.convert_to_tensor(self.mask)
-        return self.regularizer(masked_read(ops.convert_to_tensor(weight), mask))

@@ -145,6 +145,15 @@ class Prunable(_Layer):
         _create_masks(self)
 
 
+class _PrunableModel(Prunable):
+    """A model that is prunable as a whole: its layers are those that it had."""
+
+    @property
+    def layers(self):
+        """The model's layers, without what carries its masks."""
+        return [x for x in super().layers if not isinstance(x, PruningState)]
+
+
 def lists_its_layers(layer):
     """Returns whether the config of `layer` lists its layers.
 
@@ -329,7 +338,7 @@ def _prunable_class(plain):
         # their classes.
         both = type(
             plain.__name__,
-            (Prunable, plain),
+            (_PrunableModel if issubclass(plain, keras.Model) else Prunable, plain),
             {
                 "plain_class": plain,
                 "__module__": plain.__module__,

@@ -1,8 +1,10 @@
 """What a prunable layer carries: its masks and its place in training, saved with it.
 
-`PruningState` is a child layer, so Keras saves, restores and distributes the masks as
-it does any weight, under a name of their own: the layer's own weights keep their paths,
-their order and their place in every file. Knows one layer's weights; knows no phase.
+`PruningState` is a child layer, so Keras saves, restores and distributes the masks under
+a name of their own: the layer's own weights keep their paths, their order and their
+place in every file. They are among `variables` but not `weights`, as the states of
+Keras's seed generators are: no parameters, and nothing that `get_weights` copies. Knows
+one layer's weights; knows no phase.
 """
 
 import dataclasses
@@ -11,8 +13,9 @@ import math
 import keras
 
 from keras_dsd._shared import keras_private
-from keras_dsd.layers import masked_reads
-from keras_dsd.layers.masked_reads import KeepZeros, MaskedRegularizer, Read
+from keras_dsd.layers import digest, masked_reads
+from keras_dsd.layers.guards import KeepZeros, MaskedRegularizer
+from keras_dsd.layers.masked_reads import Read
 from keras_dsd.layers.position import Position
 
 
@@ -86,6 +89,11 @@ class PruningState(keras.layers.Layer):
         self.decay = 0.0
         self.guarded = 0
         self._hold(())
+
+    @property
+    def weights(self):
+        """Tracked gradients alone: among `trainable_weights` Keras looks for them."""
+        return [w.gradient for w in self.pruned if w.gradient is not None]
 
     def _hold(self, pruned):
         # Past Keras's tracking: these weights belong to the wrapped layer, not here.
@@ -165,6 +173,7 @@ class PruningState(keras.layers.Layer):
                 weight.mask if self.in_force else None,
                 weight.gradient,
                 self.decay,
+                _saw(weight.variable.constraint),
             )
             for weight in self.pruned
             if self.in_force or weight.gradient is not None
@@ -180,6 +189,12 @@ class PruningState(keras.layers.Layer):
         position.in_force = int(self.in_force)
         self._position.assign(position.to_array())
 
+    def _position_now(self):
+        # A checkpoint of TensorFlow's restores variables, and tells nobody.
+        position = self.position
+        position.in_force = int(self.in_force)
+        return position
+
     def enforce(self, averages=None, decay=0.0, unguarded=()):
         """From now on pruned weights stay zero and their gradients are masked.
 
@@ -191,9 +206,8 @@ class PruningState(keras.layers.Layer):
         """
         self._take_off()
         self.in_force, self.decay, self.guarded = True, decay, 0
-        for weight, read in zip(self.pruned, self.reads(), strict=True):
+        for weight in self.pruned:
             variable = weight.variable
-            masked_reads.attach(read)
             if variable.constraint is not None or id(variable) not in unguarded:
                 self.guarded += 1
                 average = (averages or {}).get(id(variable))
@@ -204,12 +218,36 @@ class PruningState(keras.layers.Layer):
                 variable.regularizer = MaskedRegularizer(
                     variable.regularizer, weight.mask
                 )
+        for read in self.reads():
+            masked_reads.attach(read)
         self._set_in_force(True)
 
     def release(self):
         """The weights are plain again; the masks stay as they are."""
         self._take_off()
         self._set_in_force(False)
+
+    def follow_zeros(self):
+        """Makes the masks those of the weights as they are: what is zero is held.
+
+        For weights that came without masks. A layer that has no zero is plain.
+        """
+        zeros = 0
+        for weight in self.pruned:
+            values = keras.ops.convert_to_numpy(weight.variable)
+            mask = values.astype("float32") != 0
+            weight.mask.assign(mask)
+            zeros += mask.size - mask.sum()
+        if zeros:
+            self.enforce()
+        else:
+            self.release()
+
+    def forget_masks(self):
+        """The weights are plain, and no mask is left of an earlier phase."""
+        self.release()
+        for weight in self.pruned:
+            weight.mask.assign(keras.ops.ones_like(weight.mask))
 
     def follow_position(self):
         """Makes the layer agree with the position that was restored with its masks."""
@@ -240,34 +278,48 @@ class PruningState(keras.layers.Layer):
         )
 
     def save_own_variables(self, store):
-        """Writes masks, position and values to go back to, each under its name."""
-        for variable in self.weights:
-            store[variable.name] = keras.ops.convert_to_numpy(variable)
+        """Writes masks, position and values to go back to, and a digest of them."""
+        arrays = {v.name: keras.ops.convert_to_numpy(v) for v in self.variables}
+        arrays["position"] = self._position_now().to_array()
+        for name, array in arrays.items():
+            store[name] = array
+        store[digest.NAME] = digest.of(arrays)
 
     def load_own_variables(self, store):
         """Reads what `save_own_variables` wrote.
 
         A file of the plain model has nothing here: the masks stay as they are.
         """
-        names = set(store.keys())
-        if not names:
+        arrays = {name: store[name] for name in store.keys()}
+        if not arrays:
             return
-        if any(name.startswith("rewind_") for name in names):
+        written = arrays.pop(digest.NAME, None)
+        if any(name.startswith("rewind_") for name in arrays):
             self.keep_pruned_values()
-        if any(name.startswith("explored_") for name in names):
+        if any(name.startswith("explored_") for name in arrays):
             self.keep_explored()
-        own = {variable.name: tuple(variable.shape) for variable in self.weights}
-        held = {name: tuple(store[name].shape) for name in names}
+        own = {variable.name: tuple(variable.shape) for variable in self.variables}
+        held = {name: tuple(array.shape) for name, array in arrays.items()}
         needed, found = ({n for n in ns if not _may_lack(n)} for ns in (own, held))
         if needed != found or any(own[n] != held[n] for n in own.keys() & held):
             raise ValueError(
                 "The file's masks are those of another selection of weights. "
                 f"Expected: {own}. Received: {held}"
             )
-        for variable in self.weights:
-            if variable.name in names:
-                variable.assign(store[variable.name])
+        if written is not None:  # files of before there were digests load as they are
+            file = keras_private.file_of(store)
+            digest.check(arrays, written, self._layer_path(), file)
+        for variable in self.variables:
+            if variable.name in arrays:
+                variable.assign(arrays[variable.name])
         self.follow_position()
+
+    def _layer_path(self):
+        return self._position.path.removesuffix(f"/{self.name}/position")
+
+
+def _saw(constraint):
+    return constraint.saw if isinstance(constraint, KeepZeros) else None
 
 
 def _may_lack(name):

@@ -35,8 +35,16 @@ class MaskStatistics:
         return [ops.copy(weight.mask.value) for weight in self._weights]
 
     def sparsity(self):
-        """Returns the fraction of the weights that the masks hold at zero."""
-        active = self._count([weight.mask.value for weight in self._weights])
+        """Returns the fraction of the weights that the masks hold at zero.
+
+        A weight that a mask has pruned and that is not zero counts for what it is.
+        """
+        active = self._count(
+            [
+                weight.mask.value | ops.not_equal(weight.variable.value, 0)
+                for weight in self._weights
+            ]
+        )
         return (self._size - active) / self._size
 
     def churn(self, before):

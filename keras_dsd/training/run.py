@@ -13,6 +13,7 @@ from keras_dsd.training import drop_and_grow
 from keras_dsd.training.early_end import EarlyEnd
 from keras_dsd.training.enforcement import Enforcement
 from keras_dsd.training.mask_updates import MaskUpdates
+from keras_dsd.training.set_back import EpochEnds, follow_zeros
 from keras_dsd.training.sparse_phase import SparsePhase
 from keras_dsd.training.timeline import goes_on
 
@@ -44,6 +45,7 @@ class Run:
             prepared.states, self._updates, prepared.optimizer
         )
         self._early_end = EarlyEnd()
+        self._ends = EpochEnds(prepared.weights)
         self._position = Position()
         self._has_begun = False
 
@@ -101,8 +103,11 @@ class Run:
         phase = self._phase = self._timeline.phases[index]
         self._sparse = self._sparse_phase(index) if phase.is_sparse else None
         if self._sparse and not is_entered:  # restored
-            if not self._updates.zeros_are_kept(with_slots=True):
-                # The weights alone were: the optimizer's slots are later ones.
+            if not self._updates.zeros_are_kept():
+                # The weights alone were, and have their zeros elsewhere.
+                self._sparse.choose_again(self._position.time)
+            elif not self._updates.zeros_are_kept(with_slots=True):
+                # The optimizer's slots are later ones.
                 self._updates.apply_again()
             self._enforce()
         elif is_entered and not self._sparse:
@@ -202,6 +207,7 @@ class Run:
         position.steps = self._clock.batches
         if self._sparse:
             self._enforcement.check_zeros()
+            self._sparsity = self._recorder.sparsity()
         is_last = position.phase == len(self._timeline.phases) - 1
         is_used_up = epoch + 1 >= position.start + phase.epochs
         if phase.until:
@@ -213,6 +219,7 @@ class Run:
         logs["dsd_phase"] = float(position.phase)
         logs.update(self._recorder.logs())
         self._store()
+        self._ends.note(position)
         is_over = position.over or is_used_up
         return bool(is_last and is_over and self._timeline.can_end_early)
 
@@ -236,13 +243,24 @@ class Run:
         return self.trace_key != before
 
     def _follow_weights_set_back(self):
-        """Takes over the phase of weights that, say, `EarlyStopping` has restored."""
+        """Takes over the phase of weights that a callback has restored.
+
+        From a file they come with masks and position, as arrays they come alone.
+        """
         stored = self._prepared.states[0].position
         held = self._position
         if (stored.phase, stored.epoch) != (held.phase, held.epoch):
             self._position = stored
             for state in self._prepared.states:
                 state.follow_position()
+            return
+        found = self._ends.find()
+        if found is not None:
+            self._position = found
+        elif not self._enforcement.is_on or self._updates.zeros_are_kept():
+            return
+        targets = self._prepared.targets.get(self._position.phase)
+        follow_zeros(self._prepared.states, targets)
 
     def _store(self):
         for state in self._prepared.states:

@@ -72,6 +72,16 @@ class SparsePhase:
         self.updates.prune(self.targets, sparsity)
         return 0.0
 
+    def choose_again(self, time):
+        """Chooses the masks of a time anew, for weights that came without them.
+
+        By magnitude, of which zeros have the least: so zeros stay where they are.
+
+        Args:
+            time: that of the last update.
+        """
+        self.updates.prune(self.targets, self.schedule(max(time, 0)))
+
     def _move(self, time, sparsity):
         every = self.phase.update_every or 1
         length = self.clock.length(self.phase)

@@ -9,22 +9,13 @@ from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
 
-def weights_without_masks(layer):
-    """Returns the weights of `layer`, none of what pruning adds."""
-    added = {id(v) for state in conversion.states(layer) for v in state.variables}
-    return [weight for weight in layer.weights if id(weight) not in added]
-
-
 def flat(outputs):
     return [np.asarray(keras.ops.convert_to_numpy(o)) for o in [outputs]]
 
 
 def everything(model, x):
     """Returns what a user sees of a model."""
-    weights = weights_without_masks(model)
-    # A subclassed model is wrapped as a whole, so its masks are a layer of its own.
-    states = conversion.states(model)
-    layers = [layer for layer in model.layers if layer not in states]
+    weights, layers = model.weights, model.layers
     return {
         "predict": flat(model.predict(x, verbose=0)),
         "call": flat(model(x, training=False)),
@@ -38,9 +29,7 @@ def everything(model, x):
             all(isinstance(layer, kind) for kind in KINDS[type(layer).__name__])
             for layer in layers
         ],
-        "each layer's": [
-            [weight.path for weight in weights_without_masks(layer)] for layer in layers
-        ],
+        "each layer's": [[weight.path for weight in layer.weights] for layer in layers],
         "parameters": sum(value.size for value in helpers.values(weights)),
         "class": type(model).__name__,
         "model": isinstance(model, keras.Model),
@@ -106,7 +95,7 @@ def test_a_sparse_phase_predicts_with_the_weights_as_they_are(name):
     keras.utils.clear_session(free_memory=False)
     plain, _ = zoo.MODELS[name]()
     plain.compile("sgd", "mse", run_eagerly=True)
-    for one, other in zip(plain.weights, weights_without_masks(model), strict=True):
+    for one, other in zip(plain.weights, model.weights, strict=True):
         one.assign(other)
     np.testing.assert_array_equal(wrapped, flat(plain.predict(x, verbose=0)))
 

@@ -116,7 +116,7 @@ def kill_at(epoch, batch, end=None):
 def bits(model):
     """Returns everything that training has made: weights, masks, optimizer."""
     # `position` knows that a run was resumed.
-    weights = [v for v in model.weights if v.name != "position"]
+    weights = [v for v in model.variables if v.name != "position"]
     return {
         "weights": helpers.values(weights),
         "optimizer": helpers.values(model.optimizer.variables),

@@ -52,7 +52,7 @@ import numpy as np
 from tests import helpers
 from tests.rules import test_09_same_seed_same_bits as here
 model = here.train()
-np.savez(sys.argv[1], *helpers.values([*model.weights, *model.optimizer.variables]))
+np.savez(sys.argv[1], *helpers.values([*model.variables, *model.optimizer.variables]))
 print(hash("a string"))
 """
 

@@ -252,11 +252,11 @@ def test_a_weight_that_is_not_finite_stops_training(bad, options):
     value = helpers.values([kernel])[0]
     value[3, 1] = bad
     kernel.assign(value)
-    before = helpers.values(model.weights)
+    before = helpers.values(model.variables)
     message = refused(ValueError, fit, model, [phases.Sparse(1, **options)])
     assert kernel.path in message
-    after = helpers.values(model.weights)
-    for weight, old, new in zip(model.weights, before, after, strict=True):
+    after = helpers.values(model.variables)
+    for weight, old, new in zip(model.variables, before, after, strict=True):
         if "position" not in weight.path:
             np.testing.assert_array_equal(old, new)
 
@@ -289,7 +289,7 @@ def test_refused_by_a_later_update_everything_stays():
             value = helpers.values([kernel])[0]
             value[0, 0] = np.nan
             kernel.assign(value)
-            held.extend(helpers.values(conversion.states(model)[0].weights[:1]))
+            held.append(helpers.masks_of(model)[0])
 
     x, y = helpers.data()
     plan = [phases.Sparse(4, sparsity=0.5, schedule="linear")]

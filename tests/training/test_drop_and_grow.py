@@ -273,7 +273,7 @@ def test_killed_and_resumed(tmp_path, method, every):
             ],
         )
         log = (folder / "run.jsonl").read_text()
-        return helpers.values([*model.weights, *model.optimizer.variables]), log
+        return helpers.values([*model.variables, *model.optimizer.variables]), log
 
     whole, log = train(tmp_path / "whole")
     with pytest.raises(InterruptedError):
@@ -358,11 +358,11 @@ def test_what_a_method_lacks(change, words):
     """Said before anything is trained."""
     optimizer = change.get("optimizer", lambda: "adam")()
     model = wrapped(change.get("track_gradients", True), optimizer)
-    before = helpers.values(model.weights)
+    before = helpers.values(model.variables)
     with pytest.raises(ValueError, match=words) as error:
         fit(model, dsd.phases.dst(1, change.get("method", "rigl")))
     assert "Received: " in str(error.value)
-    for one, two in zip(before, helpers.values(model.weights), strict=False):
+    for one, two in zip(before, helpers.values(model.variables), strict=False):
         np.testing.assert_array_equal(one, two)
 
 
@@ -475,7 +475,7 @@ def test_saved_and_loaded_in_the_middle(tmp_path):
         methods = {"dense_1": "rigl", ".": "set"}
         plan = [dsd.phases.Sparse(4, sparsity=0.5, regrowth=methods, update_every=3)]
         fit(model, plan, epochs=epochs, initial_epoch=start, shuffle=False)
-        return helpers.values(model.weights)
+        return helpers.values(model.variables)
 
     def fresh():
         keras.utils.clear_session(free_memory=False)

@@ -120,7 +120,7 @@ def train(folder, route, last=None):
             callbacks=[events.callback(), callback, saver, events.callback()],
         )
     # `position` knows that a run was resumed.
-    weights = [weight for weight in model.weights if weight.name != "position"]
+    weights = [v for v in model.variables if v.name != "position"]
     return helpers.values([*weights, *model.optimizer.variables]), events.number
 
 

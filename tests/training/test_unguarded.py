@@ -6,7 +6,7 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd.layers import conversion
-from keras_dsd.layers.masked_reads import KeepZeros
+from keras_dsd.layers.guards import KeepZeros
 from keras_dsd.optimizers import slots as optimizer_slots
 from tests import helpers
 

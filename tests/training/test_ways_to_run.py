@@ -53,6 +53,7 @@ def train(
     optimizer=lambda: optimizers.SGD(0.05, momentum=0.9),
     loss="mse",
     callbacks=(),
+    first=(),
     phases=None,
     compile_options=None,
     batch_size=16,
@@ -74,6 +75,7 @@ def train(
         shuffle=False,
         verbose=0,
         callbacks=[
+            *first,
             dsd.DSDCallback(phases or plan(), verbose=0),
             *callbacks,
             look,
@@ -342,9 +344,13 @@ def test_rates_that_fall_with_a_plateau():
     np.testing.assert_allclose(rates, [0.05, 0.05, 0.025, 0.005], rtol=1e-6)
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("best", [0, 2, 3])
-def test_early_stopping_gives_the_best_epoch_back(best):
-    """Its weights and its masks together, whichever phase it was in."""
+def test_early_stopping_gives_the_best_epoch_back(best, last):
+    """Its weights and its masks, whichever phase it was in, where it is listed first.
+
+    Listed last it gives the weights back alone, and the report tells what they are.
+    """
     kept = []
 
     def judge(epoch, logs):
@@ -356,17 +362,17 @@ def test_early_stopping_gives_the_best_epoch_back(best):
     stops = kc.EarlyStopping(
         "quality", mode="max", patience=9, restore_best_weights=True
     )
-    model, _, look = train(callbacks=[watch, stops])
-    now = helpers.values(model.weights)
-    for weight, one, other in zip(model.weights, now, kept, strict=True):
-        if weight.name != "position":
-            np.testing.assert_array_equal(one, other)
+    given = {"callbacks" if last else "first": [watch, stops]}
+    model, _, look = train(**given)
+    for one, other in zip(helpers.values(model.weights), kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+    report = dsd.sparsity_report(model)
+    assert report.prunable_zeros == sum(look.counts[best])
+    if last:
+        return
     zeros = [int(np.count_nonzero(~mask)) for mask in helpers.masks_of(model)]
     assert zeros == look.counts[best]
-    for weight, mask in zip(
-        conversion.pruned_weights(model), helpers.masks_of(model), strict=True
-    ):
-        assert not helpers.values([weight.variable])[0][~mask].any()
+    assert report.masked == sum(zeros)
 
 
 def test_weights_given_back_before_training_ends_keep_their_zeros():
