@@ -10,5 +10,6 @@ __all__ = [
     "masked_reads",
     "position",
     "prunable",
+    "pruned_weight",
     "pruning_state",
 ]

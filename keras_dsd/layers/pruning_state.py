@@ -1,14 +1,11 @@
 """What a prunable layer carries: its masks and its place in training, saved with it.
 
-`PruningState` is a child layer, so Keras saves, restores and distributes the masks under
-a name of their own: the layer's own weights keep their paths, their order and their
-place in every file. They are among `variables` but not `weights`, as the states of
-Keras's seed generators are: no parameters, and nothing that `get_weights` copies. Knows
-one layer's weights; knows no phase.
+`PruningState` is a child layer, so Keras saves, restores and distributes the masks
+under a name of their own: the layer's own weights keep their paths, their order and
+their place in every file. Masks are among `variables` but not `weights`, as the states
+of Keras's seed generators are: no parameters, and nothing that `get_weights` copies.
+Knows one layer's weights; knows no phase.
 """
-
-import dataclasses
-import math
 
 import keras
 
@@ -17,50 +14,7 @@ from keras_dsd.layers import digest, masked_reads
 from keras_dsd.layers.guards import KeepZeros, MaskedRegularizer
 from keras_dsd.layers.masked_reads import Read
 from keras_dsd.layers.position import Position
-
-
-@dataclasses.dataclass(eq=False)
-class PrunedWeight:
-    """One weight and all that is kept for it.
-
-    Args:
-        variable: the weight, a variable of the wrapped layer.
-        mask: bool variable of the same shape, True where the weight lives.
-        origin: the path that the weight had when it was first wrapped, by which random
-            draws are seeded: `load_model` gives the weights of some models other paths.
-        sparsity: the layer's own target, or `None` to follow the phase.
-        pattern: the layer's own pattern, or `None` to follow the phase.
-        rewind: variable that holds the values with which weights were pruned, or
-            `None` where no phase goes back to them.
-        gradient: variable that Keras overwrites with the gradient of the dense weight
-            in each step of a sparse phase, or `None` where it is not tracked.
-        explored: bool variable, True where the mask has been True at any time of the
-            phase, or `None` where masks do not move.
-    """
-
-    variable: keras.Variable
-    mask: keras.Variable
-    origin: str
-    sparsity: float | None
-    pattern: object
-    rewind: keras.Variable | None = None
-    gradient: keras.Variable | None = None
-    explored: keras.Variable | None = None
-
-    @property
-    def path(self):
-        """The weight's path, by which errors and reports name it."""
-        return self.variable.path
-
-    @property
-    def shape(self):
-        """The weight's shape."""
-        return tuple(self.variable.shape)
-
-    @property
-    def size(self):
-        """The number of weights."""
-        return math.prod(self.shape)
+from keras_dsd.layers.pruned_weight import PrunedWeight
 
 
 class PruningState(keras.layers.Layer):
@@ -128,13 +82,11 @@ class PruningState(keras.layers.Layer):
                 )
                 weight.gradient.overwrite_with_gradient = True
         start = Position().to_array()
-        self._position = self._add(
-            start.shape, "int32", lambda shape, dtype: start, "position"
-        )
+        self._add(start.shape, "int32", lambda shape, dtype: start, "position")
         self.built = True
 
     def _add(self, shape, dtype, initializer, name, **options):
-        return self.add_weight(
+        variable = self.add_weight(
             shape=shape,
             dtype=dtype,
             initializer=initializer,
@@ -142,6 +94,8 @@ class PruningState(keras.layers.Layer):
             name=name,
             **{"trainable": False, **options},
         )
+        setattr(self, f"_{name}", variable)  # where `tf.train.Checkpoint` finds it
+        return variable
 
     def _add_beside(self, weight, dtype, initializer, name, **options):
         """Returns a new variable of the shape of a weight, and where that is."""
@@ -247,7 +201,7 @@ class PruningState(keras.layers.Layer):
         """The weights are plain, and no mask is left of an earlier phase."""
         self.release()
         for weight in self.pruned:
-            weight.mask.assign(keras.ops.ones_like(weight.mask))
+            weight.mask.assign(keras.ops.ones_like(weight.mask.value))
 
     def follow_position(self):
         """Makes the layer agree with the position that was restored with its masks."""
@@ -290,7 +244,8 @@ class PruningState(keras.layers.Layer):
 
         A file of the plain model has nothing here: the masks stay as they are.
         """
-        arrays = {name: store[name] for name in store.keys()}
+        names = list(store.keys())  # a store is no dictionary
+        arrays = {name: store[name] for name in names}
         if not arrays:
             return
         written = arrays.pop(digest.NAME, None)

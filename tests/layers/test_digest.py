@@ -36,7 +36,7 @@ KNOWN = "fb8fc9e9aab622a3053967effb55a981ab8caef7e5002d96c122f15e19c49d8b"
 def test_any_change_shows(change):
     changed = arrays()
     change(changed)
-    with pytest.raises(ValueError, match="'dense' is not what was written.*of file"):
+    with pytest.raises(ValueError, match=r"'dense' is not what was written.*of file"):
         digest.check(changed, digest.of(arrays()), "dense", "file")
     digest.check(changed, digest.of(changed), "dense")
 
@@ -109,6 +109,8 @@ def test_loads_again(trained, tmp_path):
         (trained.save_weights if "weights" in name else trained.save)(tmp_path / name)
     trained.load_weights(tmp_path / "model.weights.h5")
     other = keras.models.load_model(tmp_path / "model.keras")
-    for one, two in zip(conversion.states(trained), conversion.states(other)):
+    for one, two in zip(
+        conversion.states(trained), conversion.states(other), strict=True
+    ):
         for a, b in zip(one.variables, two.variables, strict=True):
             np.testing.assert_array_equal(*helpers.values([a, b]))

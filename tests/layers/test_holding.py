@@ -49,7 +49,7 @@ def test_until_a_dense_phase():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="make_prunable.*Received: model="):
+    with pytest.raises(ValueError, match=r"make_prunable.*Received: model="):
         dsd.hold_zeros(helpers.mlp())
     with pytest.raises(TypeError, match="Received: model=3"):
         dsd.hold_zeros(3)

@@ -20,6 +20,7 @@ def test_counts_by_hand():
     def assign(masks):
         for weight, mask in zip(weights, masks, strict=True):
             weight.mask.assign(mask)
+            weight.variable.assign(np.array(mask, "float32"))
 
     def total(masks):
         return sum(int(np.count_nonzero(mask)) for mask in masks)
@@ -33,6 +34,9 @@ def test_counts_by_hand():
     assert statistics.churn(before) == 0.0
     assign(new)
     assert statistics.sparsity() == (size - total(new)) / size
+    weights[0].variable.assign(np.ones(weights[0].shape))  # whatever the mask says
+    held = weights[1].size - np.count_nonzero(new[1])
+    assert statistics.sparsity() == held / size
     grown = [n & ~o for n, o in zip(new, old, strict=True)]
     assert statistics.churn(before) == total(grown) / total(new)
     assert statistics.explored() == total(old) / size  # updates add to it
