@@ -20,7 +20,6 @@ TOO_LONG = {  # files that are still to be split, or have such a function
     "layers/conversion.py",
     "layers/prunable.py",
     "robustness/evaluating.py",
-    "robustness/report.py",
 }
 
 # A part is a folder, or a file beside them; it imports from floors below its own. The
