@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from keras_dsd.layers.prunable import Prunable
     from keras_dsd.sparsity import distributions, masks, patterns, schedules
     from keras_dsd.training import audit, phases
+    from keras_dsd.training.backup import Backup
     from keras_dsd.training.callback import DSDCallback
 
 __all__ = [
+    "Backup",
     "DSDCallback",
     "Prunable",
     "__version__",
@@ -40,6 +42,7 @@ __all__ = [
 
 # Where each name is. `robustness` is not in `__all__`, for it needs further packages.
 _PLACES = {
+    "Backup": "keras_dsd.training.backup:Backup",
     "DSDCallback": "keras_dsd.training.callback:DSDCallback",
     "Prunable": "keras_dsd.layers.prunable:Prunable",
     "audit": "keras_dsd.training.audit",

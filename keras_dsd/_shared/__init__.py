@@ -1,10 +1,11 @@
-"""What every folder may use: checks of arguments, configs, Keras's private names."""
+"""What every folder may use: checks, configs, files, Keras's private names."""
 
 __all__ = [
     "checks",
     "config",
     "directions",
     "extras",
+    "files",
     "keras_private",
     "registration",
 ]

@@ -195,3 +195,13 @@ def grows(metric):
     """
     direction = getattr(metric, "_direction", None)
     return direction if direction is None else direction == "up"
+
+
+def start_fit_at(model, epoch):
+    """Makes the `fit` that is beginning start with an epoch, whatever it was told.
+
+    To be called in `on_train_begin`. Keras's own `BackupAndRestore` does it so, and
+    callbacks have no public way. `None` takes it back: Keras itself does not, and each
+    later `fit` of the model would start there too.
+    """
+    model._initial_epoch = epoch

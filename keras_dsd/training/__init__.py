@@ -1,11 +1,13 @@
 """Training: a run of phases within Keras's `fit`.
 
-`callback` is the only file that knows Keras's training loop. It decides nothing: it
-asks the phases what is due, and tells the mask updates to do it.
+`callback` drives it and decides nothing: it asks the phases what is due, and tells the
+mask updates to do it. `backup` keeps what a run has come to. These two alone know
+Keras's training loop.
 """
 
 __all__ = [
     "audit",
+    "backup",
     "callback",
     "phases",
 ]

@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from keras_dsd._shared import checks
+from keras_dsd._shared import checks, files
 
 ENTRY = {
     "path": str,
@@ -51,14 +51,7 @@ class AuditLog:
     """
 
     def __init__(self, path):
-        # The file behind a link: replacing the link would leave that file behind.
-        file = pathlib.Path(os.path.realpath(_name_of(path)))
-        if not file.parent.is_dir() or (file.exists() and not file.is_file()):
-            raise ValueError(
-                "`path` must be the path of a file, in a folder that exists. "
-                f"Received: path={path!r}"
-            )
-        self.path = file
+        self.path = files.writable(path)
 
     def begin(self, epoch):
         """Prepares the file for a run; call it once, before the run's first `write`.
@@ -78,12 +71,8 @@ class AuditLog:
         if epoch is not None:
             epoch = checks.integer(epoch, "epoch", at_least=0)
             kept = [line for line in self._lines() if _is_before(epoch, line)]
-        new = self.path.with_name(self.path.name + ".tmp")
-        try:
+        with files.replacing(self.path) as new:
             new.write_bytes(b"".join(line + b"\n" for line in kept))
-            os.replace(new, self.path)
-        finally:
-            new.unlink(missing_ok=True)
 
     def _lines(self):
         try:
@@ -115,6 +104,9 @@ class AuditLog:
         line = json.dumps(record).encode() + b"\n"
         with open(self.path, "ab") as file:
             file.write(line)
+            file.flush()
+            # A backup written after it must not outlive it when the power fails.
+            os.fsync(file.fileno())
 
 
 def entry(path, old, new):
@@ -177,7 +169,7 @@ def read(path):
         OSError: the file can't be read, say `FileNotFoundError`.
     """
     records = []
-    lines = pathlib.Path(_name_of(path)).read_bytes().splitlines()
+    lines = pathlib.Path(files.name_of(path)).read_bytes().splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             records.append(_parse(line))
@@ -187,19 +179,6 @@ def read(path):
                 f"Received: {line[:60]!r}"
             ) from error
     return records
-
-
-def _name_of(path):
-    """Returns the name of a file as a str."""
-    name = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str):
-        raise TypeError(
-            "`path` must be a str or an `os.PathLike`, the path of a file. "
-            f"Received: path={path!r}"
-        )
-    if "\0" in name:
-        raise ValueError(f"`path` must be the path of a file. Received: path={path!r}")
-    return name
 
 
 def _parse(line):

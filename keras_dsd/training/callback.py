@@ -1,7 +1,7 @@
 """`DSDCallback`: drives a training run from `model.fit`.
 
-The only file that knows Keras's training loop. It decides nothing: it tells `run` how
-far training has come, and gives the model the step that fits the masks in force.
+Knows Keras's training loop. It decides nothing: it tells `run` how far training has
+come, and gives the model the step that fits the masks in force.
 """
 
 import math
@@ -27,8 +27,8 @@ class DSDCallback(keras.callbacks.Callback):
 
     Which phase an epoch belongs to follows from the epoch's number and from what is
     stored with the weights, so `initial_epoch`, a second `fit` and a run that was
-    killed and restored go on rightly. List it before callbacks that save
-    (`ModelCheckpoint`, `BackupAndRestore`), so that they save what it stores.
+    killed and restored go on rightly (see `keras_dsd.Backup`). List it before
+    Keras's callbacks that save (`ModelCheckpoint`), so that they save what it stores.
 
     Every epoch's logs get `sparsity` (fraction of the prunable weights that are zero)
     and `dsd_phase` (index of the phase, from 0), both floats. If a phase has

@@ -93,6 +93,10 @@ def wrapped():
 
 # What each is called with if all is right.
 VALID = {
+    "Backup": lambda: {
+        "path": tempfile.gettempdir() + "/never_written.weights.h5",
+        "verbose": 0,
+    },
     "DSDCallback": lambda: {
         "phases": [phases.Dense(1)],
         "seed": 1,

@@ -1,11 +1,9 @@
-"""Runs killed at random points by SIGKILL and started again by the same command.
+"""Processes that are killed at random points and started again by the same command.
 
 The points are numbers of events: a batch or an epoch begins or ends, before or after
-all other callbacks; a piece of a model file is about to be written. However often a run
-is killed, it must end with the bits of the run that never was. No dropout here: Keras
-does not save its random state. Not killed while `BackupAndRestore` itself writes: it
-writes weights and epoch one after the other, so between the two Keras restores one
-without the other.
+all other callbacks; a model file is written, up to any byte of it. However often a run
+is killed, it must end with the bits of the run that never was. `ModelCheckpoint` does
+not save the random state of dropout; `test_backup` has one.
 """
 
 import contextlib
@@ -25,8 +23,11 @@ import keras_dsd as dsd
 from keras_dsd import audit
 from tests import helpers
 
+resource = pytest.importorskip("resource", reason="no SIGKILL")
+
 ROOT = pathlib.Path(__file__).parents[2]
 EPOCHS = 9
+WITHIN = (0, 5_000, 20_000)  # bytes of a weights file
 
 
 def plan():
@@ -61,6 +62,7 @@ class Events:
 
     def __init__(self, last=None):
         self.number, self.last = 0, last
+        self.within = []
 
     def happens(self, *args, **kwargs):
         self.number += 1
@@ -73,21 +75,37 @@ class Events:
             **{f"on_{name}": self.happens for name in names}
         )
 
+    def limit(self, size):
+        """Kills when a byte beyond `size` is written to any file, within that call."""
+        self.number += 1
+        self.within.append(self.number)
+        if self.number == self.last:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
     @contextlib.contextmanager
     def in_model_files(self):
-        write = zipfile.ZipFile.writestr
+        writestr, save = zipfile.ZipFile.writestr, keras.Model.save_weights
 
-        def writestr(*args, **kwargs):
+        def write_piece(*args, **kwargs):
             self.happens()
-            return write(*args, **kwargs)
+            return writestr(*args, **kwargs)
 
-        with unittest.mock.patch.object(zipfile.ZipFile, "writestr", writestr):
+        def save_weights(model, path):
+            for size in WITHIN:
+                self.limit(size)
+            return save(model, path)
+
+        with (
+            unittest.mock.patch.object(zipfile.ZipFile, "writestr", write_piece),
+            unittest.mock.patch.object(keras.Model, "save_weights", save_weights),
+        ):
             yield
 
 
 def by_backup(folder):
     """Returns what the command of a run does first: model, epoch, callback."""
-    return new_model(), 0, keras.callbacks.BackupAndRestore(folder / "backup")
+    return new_model(), 0, dsd.Backup(folder / "run.weights.h5", verbose=0)
 
 
 def by_checkpoint(folder):
@@ -103,7 +121,7 @@ ROUTES = {"backup": by_backup, "checkpoint": by_checkpoint}
 
 
 def train(folder, route, last=None):
-    """Runs the whole command; returns the trained values and the number of events."""
+    """Runs the whole command; returns the trained values and the `Events`."""
     model, epoch, saver = ROUTES[route](folder)
     events = Events(last)
     x, y = helpers.data()
@@ -121,7 +139,7 @@ def train(folder, route, last=None):
         )
     # `position` knows that a run was resumed.
     weights = [v for v in model.variables if v.name != "position"]
-    return helpers.values([*weights, *model.optimizer.variables]), events.number
+    return helpers.values([*weights, *model.optimizer.variables]), events
 
 
 RUN = """
@@ -143,30 +161,35 @@ def run(folder, route, last):
         capture_output=True,
         text=True,
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
+    ends = (0, -signal.SIGKILL, -signal.SIGXFSZ)
+    assert done.returncode in ends, done.stderr[-3000:]
     return done.returncode
 
 
-def kills(route, number, count=2):
-    """Returns at which events to kill: in all of the run, then in what may be left."""
-    rng = np.random.default_rng([len(route), 4])
-    return [int(rng.integers(1, number * (count - i) // count)) for i in range(count)]
+def kills(events):
+    """Returns at which events to kill: within a write, then in what is left."""
+    rng = np.random.default_rng([events.number, 4])
+    anywhere = int(rng.integers(1, events.number // 2))
+    early = [number for number in events.within if number < events.number * 2 // 3]
+    return [int(rng.choice(early)), anywhere // 2] if early else [anywhere]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 @pytest.mark.parametrize("route", ROUTES)
 def test_killed_anywhere_and_started_again(route, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    expected, number = train(tmp_path / "whole", route)
+    expected, events = train(tmp_path / "whole", route)
     log = tmp_path / "whole" / "audit.jsonl"
     assert len(audit.read(log)) > 4
-    for last in kills(route, number):
-        assert run(tmp_path / "killed", route, last) == -signal.SIGKILL
+    ends = []
+    for last in kills(events):
+        ends.append(run(tmp_path / "killed", route, last))
+        assert ends[-1] != 0
         left = tmp_path / "killed" / "audit.jsonl"
         if left.exists():  # whole lines, as far as the run has come
             assert log.read_bytes().startswith(left.read_bytes())
             audit.read(left)
+    assert ends[0] == (-signal.SIGXFSZ if events.within else -signal.SIGKILL)
     assert run(tmp_path / "killed", route, 0) == 0
     with np.load(tmp_path / "killed" / "values.npz") as file:
         found = [file[name] for name in file.files]
