@@ -48,8 +48,8 @@ def evaluate(
             `published_set` and `npy_set`.
         y: array of labels, as long as `x`; only with arrays.
         corruptions: list of names, or one name; besides `names()`, the attacks
-            `"fgsm"` and `"pgd"`. Defaults to `None`: the 15 of the benchmark, or all
-            that a corrupted data set holds.
+            `"fgsm"` and `"pgd"`. Defaults to `None`: the 15 of the benchmark; of a
+            corrupted data set without them, all that it holds.
         severities: list of integers from 1 to 5, or one. Defaults to `None`: all.
         metric: name of a metric of Keras, `keras.metrics.Metric`, `keras.losses.Loss`,
             or function of `(y_true, y_pred)` that returns a value for each sample; its

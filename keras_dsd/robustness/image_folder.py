@@ -136,20 +136,28 @@ def read(file, channels):
         ValueError: the file is damaged, or no picture of 8 or 16 bits.
     """
     try:
-        with PIL.Image.open(file) as picture:
-            picture = PIL.ImageOps.exif_transpose(picture)
-            if picture.mode.startswith("I;16"):
-                upper = np.asarray(picture) >> 8
-                picture = PIL.Image.fromarray(upper.astype(np.uint8))
-            if picture.mode in ("I", "F"):
-                raise ValueError(f"pixels of more than 16 bits, mode {picture.mode!r}")
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        return _pixels(file, channels)
     except Exception as error:  # of a damaged file Pillow raises anything
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"This picture can't be read. Received: {str(file)!r} ({reason})"
+            f"This picture can't be read. Received: {str(file)!r} ({_reason(error)})"
         ) from error
+
+
+def _pixels(file, channels):
+    with PIL.Image.open(file) as picture:
+        picture = PIL.ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I;16"):
+            upper = np.asarray(picture) >> 8
+            picture = PIL.Image.fromarray(upper.astype(np.uint8))
+        if picture.mode in ("I", "F"):
+            raise ValueError(f"pixels of more than 16 bits, mode {picture.mode!r}")
+        pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _reason(error):
+    """Returns what an error says, in a line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def check(files, channels, advance):
@@ -161,20 +169,20 @@ def check(files, channels, advance):
         advance: function that is called after each.
 
     Returns:
-        {path: (H, W)} of those that can be read, {path: error} of the others.
+        {path: (H, W)} of those that can be read, {path: what is wrong} of the others.
     """
 
     def size(file):
         try:
-            return read(file, channels).shape[:2]
-        except ValueError as error:
-            return error
+            return _pixels(file, channels).shape[:2]
+        except Exception as error:
+            return _reason(error)
 
     sizes: dict = {}
     errors: dict = {}
     with _threads() as threads:
         for file, found in zip(files, threads.map(size, files), strict=True):
-            (errors if isinstance(found, ValueError) else sizes)[file] = found
+            (errors if isinstance(found, str) else sizes)[file] = found
             advance()
     return sizes, errors
 

@@ -155,10 +155,11 @@ def _folder(path, model, pictures, batch_size):
             folder.files, channels, lambda: advance("checking pictures")
         )
     if errors and not pictures.skip_unreadable:
+        file, reason = next(iter(errors.items()))
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise ValueError(
-            f"{next(iter(errors.values()))}{more}; --skip-unreadable leaves such files "
-            "out"
+            "All pictures must be readable; --skip-unreadable leaves the others out. "
+            f"Received: {str(file)!r} ({reason}){more}"
         )
     folder = folder.without(errors)
     size = _size(size, pictures.image_size, sizes)
@@ -176,13 +177,13 @@ def _notes(folder, errors):
     )
     yield f"Classes, and how many pictures they have: {', '.join(counts)}"
     for what, files in (
-        ("no pictures of a class", folder.ignored),
-        ("pictures that can't be read", errors),
+        ("no picture of a class", folder.ignored),
+        ("can't be read", errors),
     ):
         if files:
             names = ", ".join(str(file) for file in list(files)[:3])
             yield (
-                f"Left out: {len(files)} files that are {what} "
+                f"Left out, {what}: {len(files)} "
                 f"({names}{', ...' if len(files) > 3 else ''})"
             )
 

@@ -141,7 +141,7 @@ def test_files_that_are_left_out_are_counted(models, folder, capsys):
     (folder / "nut" / ".hidden.png").write_text("of the system")
     assert measure(models["fixed"], folder).images == 9
     out = capsys.readouterr().out
-    assert "Left out: 2 files that are no pictures of a class" in out
+    assert "Left out, no picture of a class: 2 (" in out
     assert "loose.png" in out
     assert "notes.txt" in out
 
@@ -194,7 +194,7 @@ def test_damaged_pictures_can_be_left_out_and_are_counted(models, folder, capsys
     report = measure(models["fixed"], folder, "--skip-unreadable")
     assert (report.images, report.clean) == (8, 1)
     out = capsys.readouterr().out
-    assert "Left out: 1 files that are pictures that can't be read" in out
+    assert "Left out, can't be read: 1 (" in out
     assert str(folder / "nut" / "1.png") in out
     for file in folder.rglob("*.png"):
         file.write_bytes(b"")
