@@ -5,10 +5,12 @@ masks or phases.
 """
 
 import contextlib
+import itertools
 import pathlib
 
 import keras
 from keras.src.backend import AutocastScope
+from keras.src.utils.tracking import DotNotTrackScope
 
 
 def sublayers(layer):
@@ -144,16 +146,25 @@ def forget(optimizer, variables):
     inner = [getattr(optimizer, "inner_optimizer", None)]
     for leaf in filter(None, inner + list(getattr(optimizer, "optimizers", ()))):
         forget(leaf, variables)
-    trained = optimizer._trainable_variables
     averages = getattr(optimizer, "_model_variables_moving_average", None)
-    # In place: what is assigned to an optimizer's attribute becomes its own.
-    for number in reversed(range(len(trained))):
-        if id(trained[number]) in gone:
-            key = optimizer._var_key(trained[number])
-            optimizer._trainable_variables_indices.pop(key)
-            del trained[number]
-            if averages is not None:
-                del averages[number]
+    stays = [id(variable) not in gone for variable in optimizer._trainable_variables]
+    if all(stays):
+        return
+    # New containers: TensorFlow saves no object whose lists were edited in place. And
+    # not tracked: what an optimizer tracks becomes its own.
+    with DotNotTrackScope():
+        optimizer._trainable_variables_indices = {
+            key: index
+            for key, index in optimizer._trainable_variables_indices.items()
+            if key not in {optimizer._var_key(variable) for variable in variables}
+        }
+        optimizer._trainable_variables = list(
+            itertools.compress(optimizer._trainable_variables, stays)
+        )
+        if averages is not None:
+            optimizer._model_variables_moving_average = list(
+                itertools.compress(averages, stays)
+            )
 
 
 def learning_rate_source(optimizer):
