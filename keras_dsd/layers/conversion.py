@@ -92,7 +92,7 @@ def make_prunable(
     wrapped = 0
     for layer in layers:
         if layer in unbuilt:
-            if _can_have_weights(layer):
+            if prunable.can_have_weights(layer):
                 prunable.wrap(layer, by_default=True, **options)
                 wrapped += 1
         elif id(layer) in chosen:
@@ -211,13 +211,6 @@ def _layers_to_wrap(model):
 
 def _built(layer):
     return all(sublayer.built for sublayer in keras_private.sublayers(layer))
-
-
-def _can_have_weights(layer):
-    # A layer that takes the default `build` and has no sublayer makes no weights.
-    return type(layer).build is not keras.layers.Layer.build or keras_private.children(
-        layer
-    )
 
 
 def _choose_weights(layers, include, exclude):

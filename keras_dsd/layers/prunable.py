@@ -14,7 +14,7 @@ import keras
 
 from keras_dsd import backend
 from keras_dsd._shared import checks, keras_private
-from keras_dsd.layers import eligibility, masked_reads
+from keras_dsd.layers import eligibility, masked_reads, prunable_class
 from keras_dsd.layers.masked_reads import MaskedReads
 from keras_dsd.layers.pruning_state import PruningState
 from keras_dsd.sparsity import patterns
@@ -79,6 +79,8 @@ class Prunable(_Layer):
         if pattern is not None:
             pattern = patterns.get(pattern)
         checks.boolean(track_gradients, "track_gradients")
+        if not can_have_weights(layer):
+            _refuse_without_weights(layer)
         return wrap(
             layer,
             sparsity=sparsity,
@@ -209,16 +211,14 @@ def wrap(
     if layer.built and weights is None:
         weights = _choose(layer, by_default)
         if not weights:
-            raise ValueError(
-                "The layer has no weight to prune (floating-point, trainable, rank 2 "
-                f"or more). Received: layer={layer!r}"
-            )
+            _refuse_without_weights(layer)
     state = PruningState(sparsity, pattern, track_gradients)
     state.plain = _identity(layer)
     state.chosen = weights
     state.origins = origins
     state.by_default = by_default
-    layer.__class__ = _prunable_class(type(layer))
+    base = _PrunableModel if isinstance(layer, keras.Model) else Prunable
+    layer.__class__ = prunable_class.derive(base, type(layer))
     keras_private.attach(layer, STATE, state)
     if layer.built:
         _create_masks(layer)
@@ -251,6 +251,22 @@ def candidates(layer):
         if not eligibility.cannot_prune(weight, owners[id(weight)])
         and id(weight) not in covered
     ]
+
+
+def can_have_weights(layer):
+    """Returns whether a layer has weights or may make some when it is built.
+
+    One that takes the default `build` and has no sublayer makes none.
+    """
+    own_build = type(layer).build is not keras.layers.Layer.build
+    return bool(layer.weights or own_build or keras_private.children(layer))
+
+
+def _refuse_without_weights(layer):
+    raise ValueError(
+        "The layer has no weight to prune (floating-point, trainable, rank 2 or more). "
+        f"Received: layer={layer!r}"
+    )
 
 
 def _kernels(layer):
@@ -287,15 +303,13 @@ def _create_masks(layer):
     if not all(other.built for other in others):
         return  # built by their first call; `Prunable.call` comes back here
     if state.chosen is None:
-        state.chosen = _choose(layer, state.by_default)
-        if not state.chosen and state.by_default:
+        chosen = _choose(layer, state.by_default)
+        if not chosen and state.by_default:
             unwrap(layer)
             return
-        if not state.chosen:
-            raise ValueError(
-                "The layer has no weight to prune (floating-point, trainable, rank 2 "
-                f"or more). Received: layer={layer!r}"
-            )
+        if not chosen:
+            _refuse_without_weights(layer)
+        state.chosen = chosen
     kernels = _kernels(layer)
     weights = [kernels[number] for number in state.chosen]
     if state.origins is None:
@@ -328,31 +342,4 @@ def _config(layer):
     }
 
 
-_classes: dict[type, type] = {}
-
-
-def _prunable_class(plain):
-    """Returns the class that is both `Prunable` and `plain`, one for each `plain`."""
-    if plain not in _classes:
-        # The name stays, for Keras addresses layers in weights files by the names of
-        # their classes.
-        both = type(
-            plain.__name__,
-            (_PrunableModel if issubclass(plain, keras.Model) else Prunable, plain),
-            {
-                "plain_class": plain,
-                "__module__": plain.__module__,
-                "__qualname__": plain.__qualname__,
-                "__doc__": plain.__doc__,
-            },
-        )
-        _classes[plain] = _register(both)
-        _register(Prunable)  # `load_model` finds this one under the shared name
-    return _classes[plain]
-
-
-def _register(cls):
-    return keras.saving.register_keras_serializable("keras_dsd", "Prunable")(cls)
-
-
-_register(Prunable)
+prunable_class.register(Prunable)
