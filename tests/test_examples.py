@@ -59,7 +59,7 @@ def test_by_hand(tmp_path):
             zeros,
         ]
         assert re.search(r"second/kernel +128x64 +70.00% +70.00% +70.00%", report)
-        assert re.search(r"logits/kernel .* not wrapped", report)
+        assert re.search(r"logits/kernel .* left out", report)
     assert accuracy_in(output) > 0.9
 
 

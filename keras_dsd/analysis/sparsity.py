@@ -10,8 +10,11 @@ import io
 import keras
 import numpy as np
 
-from keras_dsd.layers import conversion, eligibility
+from keras_dsd.layers import conversion, eligibility, prunable
 from keras_dsd.layers.pruning_state import PruningState
+
+# A weight that could carry a mask and does not.
+NOT_CHOSEN = "left out, or frozen or not there when the model was made prunable"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +152,10 @@ def sparsity_report(model):
         for state in conversion.states(model)
         for weight in state.pruned
     }
-    if not model.built:
-        raise ValueError(f"The model is not built yet. Received: model={model!r}")
+    if not (model.built or model.weights):  # without `call` only its layers are built
+        raise ValueError(
+            f"The model is not built yet: it has no weights. Received: model={model!r}"
+        )
     owners = eligibility.owners(model)
     kept = [
         variable
@@ -215,7 +220,7 @@ def _unconnected(mask):
 
 def _why_not(variable, owner):
     return (
-        eligibility.cannot_prune(variable, owner)
+        prunable.cannot_prune(variable, owner)
         or eligibility.kept_dense(variable, owner)
-        or "left out, or not wrapped"
+        or NOT_CHOSEN
     )

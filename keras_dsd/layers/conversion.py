@@ -85,7 +85,7 @@ def make_prunable(
             "an `Input`. Received: a model in which "
             f"{[layer.name for layer in unbuilt]} are not built"
         )
-    chosen = _choose_weights(layers, include, exclude)
+    chosen = _choose_weights(model, layers, include, exclude)
     if strict:
         _refuse_skipped(model)
     options = {"sparsity": sparsity, "track_gradients": track_gradients}
@@ -101,8 +101,11 @@ def make_prunable(
             wrapped += len(numbers)
     if not wrapped:
         raise ValueError(
-            "The model has no weight to prune (floating-point, trainable, rank 2 or "
-            f"more, not left out). Received: model={model!r}"
+            "`include` and `exclude` leave no weight to prune. "
+            f"Received: include={include and include.value!r}, "
+            f"exclude={exclude and exclude.value!r}"
+            if include or exclude
+            else f"{why_nothing(model)}. Received: model={model!r}"
         )
     keras_private.refresh_all(model)
     forget_traces(model)
@@ -213,7 +216,7 @@ def _built(layer):
     return all(sublayer.built for sublayer in keras_private.sublayers(layer))
 
 
-def _choose_weights(layers, include, exclude):
+def _choose_weights(model, layers, include, exclude):
     """Returns {id(layer): numbers of its weights}; a rule must match something.
 
     Layers without any are left out. A weight that is tied to another layer's has its
@@ -240,18 +243,48 @@ def _choose_weights(layers, include, exclude):
         weight for layer in layers for _, weight, _ in prunable.candidates(layer)
     ]
     for rule in filter(None, (include, exclude)):
-        rule.must_match(weights)
+        rule.must_match(weights, not_prunable(model))
     return chosen
 
 
-def _refuse_skipped(model):
+def not_prunable(model):
+    """Returns {path: why it can't be pruned} of the weights of rank 2 or more."""
     owners = eligibility.owners(model)
-    skipped = {
+    return {
         weight.path: reason
         for weight in model.weights
         if len(weight.shape) >= 2
-        and (reason := eligibility.cannot_prune(weight, owners[id(weight)]))
+        and (reason := prunable.cannot_prune(weight, owners[id(weight)]))
     }
+
+
+def why_nothing(model):
+    """Returns why a model holds no prunable layer, or what to do to have some."""
+    owners = eligibility.owners(model)
+    kept = {
+        weight.path: eligibility.kept_dense(weight, owners[id(weight)])
+        for weight in model.weights
+        if not prunable.cannot_prune(weight, owners[id(weight)])
+    }
+    if not model.weights or not all(kept.values()):
+        return (
+            "The model holds no `Prunable` layer: call "
+            "`model = keras_dsd.make_prunable(model)` before `compile`"
+        )
+    if not kept:
+        return (
+            "The model has no weight to prune (floating-point, trainable, rank 2 or "
+            "more)"
+        )
+    listed = ", ".join(f"{path} ({why})" for path, why in kept.items())
+    return (
+        "All weights that could be pruned stay dense unless `include` of "
+        f"`make_prunable` names them: {listed}"
+    )
+
+
+def _refuse_skipped(model):
+    skipped = not_prunable(model)
     if skipped:
         raise ValueError(
             "`strict=True` and these weights can't be pruned. Received: "

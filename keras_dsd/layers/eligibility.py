@@ -63,8 +63,9 @@ def kept_dense(weight, owner):
     """Returns why `weight` of the layer `owner` stays dense by default, or `None`.
 
     A convolution that reads the raw picture does (Han et al. keep it: few weights, much
-    harm), and so do layers whose weights are no connections between units: embeddings,
-    scales, slopes, a transform.
+    harm), a depthwise one (Evci et al. 2020 keep those of MobileNet: a few weights are
+    all that a channel has), and layers whose weights are no connections between units:
+    embeddings, scales, slopes, a transform.
     """
     if reason := _first(_KEPT_DENSE, owner):
         return reason
@@ -73,7 +74,16 @@ def kept_dense(weight, owner):
     channels = _channels(weight, owner)
     if channels is not None and channels <= PICTURE_CHANNELS:
         return f"convolution of the picture ({channels} channels)"
-    return None
+    return "depthwise convolution" if _is_depthwise(weight, owner) else None
+
+
+def _is_depthwise(weight, owner):
+    """Returns whether each filter of `weight` reads one channel only."""
+    if isinstance(owner, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)):
+        return True
+    if weight.name == "depthwise_kernel":  # of a separable convolution
+        return True
+    return getattr(owner, "groups", 1) > 1 and weight.shape[-2] == 1
 
 
 def _channels(weight, owner):
@@ -137,15 +147,33 @@ class Rule:
             return bool(self.value(weight))
         return any(re.search(known, weight.path) for known in self.expressions)
 
-    def must_match(self, weights):
-        """Raises a ValueError if an expression names none of `weights`."""
+    def must_match(self, weights, others):
+        """Raises a ValueError if an expression names none of `weights`.
+
+        Args:
+            weights: those that can be pruned.
+            others: {path: why it can't be} of the others.
+        """
         for expression in self.expressions:
-            if not any(re.search(expression, weight.path) for weight in weights):
-                raise ValueError(
-                    f"`{self.name}` holds {expression!r}, which matches no weight that "
-                    f"can be pruned: {[weight.path for weight in weights]}. "
-                    f"Received: {self.name}={self.value!r}"
-                )
+            if any(re.search(expression, weight.path) for weight in weights):
+                continue
+            found = {
+                path: why for path, why in others.items() if re.search(expression, path)
+            }
+            what = (
+                f"only weights that can't be pruned: {_listed(found)}"
+                if found
+                else "no weight that can be pruned: "
+                f"{[weight.path for weight in weights]}"
+            )
+            raise ValueError(
+                f"`{self.name}` holds {expression!r}, which matches {what}. "
+                f"Received: {self.name}={self.value!r}"
+            )
+
+
+def _listed(reasons):
+    return ", ".join(f"{path} ({why})" for path, why in reasons.items())
 
 
 def rule(value, name):

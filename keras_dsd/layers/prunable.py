@@ -164,6 +164,8 @@ def lists_its_layers(layer):
     its `from_config` builds those anew, and plain.
     """
     if isinstance(layer, keras.Model):
+        if type(layer).call is keras.Model.call:
+            return True  # it has none: its layers are called by a `train_step` alone
         try:
             return "layers" in layer.get_config()
         except Exception:  # no config, so no file from which layers come back plain
@@ -231,6 +233,19 @@ def unwrap(layer):
     keras_private.detach(layer, STATE)
     layer.__class__ = type(layer).plain_class
     return layer
+
+
+def cannot_prune(weight, owner):
+    """Returns why `weight`, which the layer `owner` owns, can't be pruned, or `None`.
+
+    What `eligibility` says, and that a model which lists its layers is made prunable
+    layer by layer: what it owns besides has no layer that could carry a mask.
+    """
+    if reason := eligibility.cannot_prune(weight, owner):
+        return reason
+    if lists_its_layers(owner):
+        return "held by the model itself, not by one of its layers"
+    return None
 
 
 def candidates(layer):

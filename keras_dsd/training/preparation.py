@@ -76,11 +76,7 @@ def _checked_states(model):
     """Returns the `PruningState`s of a model's layers, at least one and all built."""
     states = conversion.states(model)
     if not states:
-        raise ValueError(
-            "The model holds no `Prunable` layer: call "
-            "`model = keras_dsd.make_prunable(model)` before `compile`. "
-            f"Received: model={model!r}"
-        )
+        raise ValueError(f"{conversion.why_nothing(model)}. Received: model={model!r}")
     unbuilt = [state for state in states if not state.built]
     if unbuilt:
         raise ValueError(

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
+from keras_dsd.analysis import sparsity
 from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
@@ -71,7 +72,7 @@ def test_targets_and_reasons():
     rows = {row.path.split("/")[-2]: row for row in dsd.sparsity_report(model).rows}
     assert rows["picture"].reason == "convolution of the picture (3 channels)"
     assert rows["frozen"].reason == "not trainable"
-    assert rows["excluded"].reason == "left out, or not wrapped"
+    assert rows["excluded"].reason == sparsity.NOT_CHOSEN
     assert rows["own"].reason is None and rows["own"].target == 0.25
     assert rows["follows"].reason is None and rows["follows"].target is None
     assert rows["follows"].shape == (6, 6)

@@ -7,6 +7,7 @@ from keras import layers
 
 import keras_dsd as dsd
 from keras_dsd import phases
+from keras_dsd.analysis import sparsity
 from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
@@ -33,7 +34,6 @@ def test_the_picture_and_embeddings_stay_dense_by_default():
     model = dsd.make_prunable(picture_model())
     assert [path.split("/")[1] for path in paths(model)] == [
         "second",
-        "depthwise",
         "head",
     ]
     reasons = {row.path: row.reason for row in dsd.sparsity_report(model).rows}
@@ -55,13 +55,13 @@ def test_include_names_what_stays_dense_by_default():
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        ({"exclude": "head"}, ["second", "depthwise"]),
+        ({"exclude": "head"}, ["second"]),
         ({"include": ["first", "head"]}, ["first", "head"]),
         ({"include": ["first", "head"], "exclude": "head"}, ["first"]),
         ({"include": lambda weight: weight.shape[-1] == 4}, ["head"]),
         (
             {"exclude": lambda weight: "conv" in weight.path},
-            ["second", "depthwise", "head"],
+            ["second", "head"],
         ),
     ],
 )
@@ -241,3 +241,112 @@ def test_a_report_counts_what_is_there():
     plain = dsd.sparsity_report(dsd.strip(model))
     assert plain.prunable == 0
     assert plain.zeros == report.zeros
+
+
+class Mixture(keras.Model):
+    """Owns a weight beside its layers, and can't be configured."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.inner = layers.Dense(3)
+        self.function = function
+        self.pi = self.add_weight(shape=(4, 3), name="pi")
+
+    def call(self, x):
+        return self.inner(x) + self.function(x) @ self.pi
+
+
+class Halves(keras.Model):
+    """Two built halves and no `call`, as the VAEs and GANs of Keras's examples."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+        self.decoder = keras.Sequential([keras.Input((3,)), layers.Dense(4)])
+
+
+def test_a_weight_of_the_model_itself_is_told_of():
+    model = Mixture(keras.ops.tanh)
+    model(np.ones((2, 4), "float32"))
+    why = "held by the model itself"
+    with pytest.raises(ValueError, match=rf"only weights .*pi \({why}.*Received: inc"):
+        dsd.make_prunable(model, include="pi")
+    with pytest.raises(ValueError, match=rf"strict.*pi \({why}"):
+        dsd.make_prunable(model, strict=True)
+    report = dsd.sparsity_report(dsd.make_prunable(model))
+    reasons = {row.path.split("/")[-1]: row.reason for row in report.rows}
+    assert reasons["kernel"] is None
+    assert reasons["pi"].startswith(why)
+
+
+def test_halves_without_a_call_are_pruned_and_reported():
+    model = dsd.make_prunable(Halves())
+    report = dsd.sparsity_report(model)
+    assert [row.shape for row in report.rows] == [(4, 3), (3, 4)]
+    assert report.prunable == 24
+    with pytest.raises(ValueError, match=r"no weights\. Received"):
+        dsd.sparsity_report(keras.Sequential([layers.Dense(3)]))
+
+
+def embeddings(*built):
+    return keras.Sequential([*built, layers.Embedding(7, 3)])
+
+
+def test_a_model_of_embeddings_is_told_to_include_them():
+    expected = r"unless `include` .*embeddings \(embedding\). Received"
+    with pytest.raises(ValueError, match=expected):
+        dsd.make_prunable(embeddings(keras.Input((2,))))
+    model = dsd.make_prunable(embeddings())
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 2)), np.ones((2, 2, 3))
+    model.fit(x, y, verbose=0)
+    callback = dsd.DSDCallback([phases.Sparse(1, sparsity=0.5)], verbose=0)
+    with pytest.raises(ValueError, match=expected):
+        model.fit(x, y, callbacks=[callback], verbose=0)
+    model = dsd.make_prunable(embeddings(keras.Input((2,))), include="embed")
+    assert dsd.sparsity_report(model).prunable == 21
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.DepthwiseConv2D(3),
+        layers.DepthwiseConv1D(3),
+        layers.SeparableConv2D(8, 3),
+        layers.Conv2D(8, 3, groups=8),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_depthwise_kernels_stay_dense_unless_included(layer):
+    shape = (9, 8) if "1D" in type(layer).__name__ else (9, 9, 8)
+
+    def model():
+        copy = type(layer).from_config(layer.get_config())
+        return keras.Sequential(
+            [keras.Input(shape), copy, layers.Flatten(), layers.Dense(2)]
+        )
+
+    rows = dsd.sparsity_report(dsd.make_prunable(model())).rows
+    assert [row.reason for row in rows if row.reason] == ["depthwise convolution"]
+    rows = dsd.sparsity_report(dsd.make_prunable(model(), include=".")).rows
+    assert not [row for row in rows if row.reason]
+
+
+def test_what_was_frozen_joins_in_when_made_prunable_again():
+    base = layers.Dense(6, trainable=False)
+    model = keras.Sequential([keras.Input((4,)), base, layers.Dense(2)])
+    model = dsd.make_prunable(model)
+    callback = dsd.DSDCallback([phases.Sparse(1, sparsity=0.5)], verbose=0)
+    x, y = np.ones((4, 4)), np.ones((4, 2))
+    model.compile("sgd", "mse")
+    model.fit(x, y, callbacks=[callback], verbose=0)
+    base.trainable = True
+    rows = dsd.sparsity_report(model).rows
+    assert rows[0].reason == sparsity.NOT_CHOSEN
+    model = dsd.make_prunable(model)
+    model.compile("sgd", "mse")
+    model.fit(x, y, callbacks=[callback], verbose=0)
+    rows = dsd.sparsity_report(model).rows
+    assert [row.achieved for row in rows] == [0.5, 0.5]
+    with pytest.raises(ValueError, match="prunable already"):
+        dsd.make_prunable(model)

@@ -184,7 +184,7 @@ def test_a_subclassed_model_is_pickled_within_a_sparse_phase():
 
 
 def test_a_layer_that_never_has_weights_is_refused_at_once():
-    with pytest.raises(ValueError, match="no weight to prune .* Received: layer="):
+    with pytest.raises(ValueError, match=r"no weight to prune .* Received: layer="):
         keras_dsd.Prunable(keras.layers.Flatten())
 
 
