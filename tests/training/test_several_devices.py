@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 import keras_dsd as dsd
-from keras_dsd import wrapping
+from keras_dsd.layers import conversion
 from tests import helpers
 
 PLAN = [
@@ -83,7 +83,7 @@ copies = []
 
 
 def look(model):
-    for weight in wrapping.pruned_weights(model):
+    for weight in conversion.pruned_weights(model):
         one, two = (value.numpy() for value in weight.mask.value.values)
         np.testing.assert_array_equal(one, two)
         copies.append(one)
@@ -144,7 +144,7 @@ def distribution(names, layouts):
 
 def look(model):
     slots = {variable.path: variable for variable in model.optimizer.variables}
-    for weight in wrapping.pruned_weights(model):
+    for weight in conversion.pruned_weights(model):
         sharding = weight.variable.value.sharding
         assert not sharding.is_fully_replicated
         beside = [weight.mask, weight.gradient, weight.explored]
