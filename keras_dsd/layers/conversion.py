@@ -142,13 +142,17 @@ def strip(model):
             f"The model holds no `Prunable` layer to strip. Received: model={model!r}"
         )
     tracked = [weight.gradient for weight in pruned_weights(model)]
+    positions = [state.position for state in states(model) if state.built]
     for layer in layers:
         prunable.unwrap(layer)
     keras_private.refresh_all(model)
     forget_traces(model)
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None:  # loaded from within a run, it holds the run's schedule
-        Rates(optimizer).unwrap()
+    if optimizer is not None:  # loaded from within a run, it holds the run's rate
+        rates = Rates(optimizer)
+        rates.unwrap()
+        for position in positions[:1]:
+            rates.recover(position.rates, position.factor)
         keras_private.forget(optimizer, [v for v in tracked if v is not None])
     return model
 

@@ -30,7 +30,9 @@ class Position:
         finished: 1 when `fit` has come to its end.
         in_force: 1 while masks are in force.
         best: best value of the monitored metric in the phase.
-        rates: learning rate of each (inner) optimizer when training began.
+        rates: learning rate of each (inner) optimizer before the phase's factor, NaN
+            while that is not applied.
+        factor: the factor applied to `rates`; NaN in old files, which do not tell.
     """
 
     phase: int = -1
@@ -45,9 +47,10 @@ class Position:
     in_force: int = 0
     best: float = math.nan
     rates: tuple = (math.nan,) * RATES
+    factor: float = math.nan
 
     INTEGERS = 10
-    SIZE = INTEGERS + 1 + RATES
+    SIZE = INTEGERS + 1 + RATES + 1
 
     def to_array(self):
         """Returns an int32 array of shape (SIZE,); floats by their float32 bits.
@@ -57,14 +60,15 @@ class Position:
         """
         values = dataclasses.astuple(self)
         integers = np.array(values[: self.INTEGERS], np.int32)
-        floats = np.array([self.best, *self.rates], np.float32)
+        floats = np.array([self.best, *self.rates, self.factor], np.float32)
         return np.concatenate([integers, floats.view(np.int32)])
 
     @classmethod
     def from_array(cls, array):
         """Returns the position that `to_array` wrote."""
         array = np.asarray(array, np.int32)
-        best, *rates = array[cls.INTEGERS :].view(np.float32).tolist()
+        best, *rates, factor = array[cls.INTEGERS :].view(np.float32).tolist()
         integers = array[: cls.INTEGERS].tolist()
         names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**dict(zip(names, [*integers, best, tuple(rates)], strict=True)))
+        values = [*integers, best, tuple(rates), factor]
+        return cls(**dict(zip(names, values, strict=True)))

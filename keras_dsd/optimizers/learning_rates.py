@@ -1,10 +1,13 @@
 """How a phase changes the learning rate, whatever the optimizer was built with.
 
-A rate that is a variable is set. A `LearningRateSchedule` is put inside a
+A rate that is a variable is scaled in the first batch of an epoch and given back before
+the next begins: what else sets rates, `LearningRateScheduler` or `ReduceLROnPlateau`,
+sets the rate that the factor is of. A `LearningRateSchedule` is put inside a
 `PhaseLearningRate` for as long as training lasts. Anything else is refused. Knows
 optimizers and factors; knows no phase.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -12,7 +15,7 @@ import keras
 from keras_dsd._shared import checks, keras_private
 from keras_dsd.optimizers import slots as optimizer_slots
 
-RATES = 8  # how many inner optimizers of a MultiOptimizer are remembered
+RATES = 7  # how many inner optimizers of a MultiOptimizer are remembered
 
 _Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 
@@ -71,10 +74,15 @@ class Rates:
 
     Args:
         optimizer: a `keras.optimizers.Optimizer`.
+
+    Attributes:
+        factor: what the rates are to be multiplied by.
     """
 
     def __init__(self, optimizer):
         self._leaves = optimizer_slots.leaves(optimizer)
+        self._own: dict = {}  # {index of an optimizer: (its own rate, the scaled one)}
+        self.factor = 1.0
 
     def check(self):
         """Raises a ValueError if a factor could not be applied."""
@@ -92,38 +100,83 @@ class Rates:
                 f"Received: {len(self._leaves)}"
             )
 
-    def read(self):
-        """Returns the rates now, one for each optimizer; NaN stands for a schedule."""
-        rates = [
-            float(keras.ops.convert_to_numpy(source))
-            if isinstance(source, keras.Variable)
-            else float("nan")
-            for source in map(keras_private.learning_rate_source, self._leaves)
-        ][:RATES]
-        return tuple(rates + [float("nan")] * (RATES - len(rates)))
+    @property
+    def is_due(self):
+        """Whether `scale` has something to do."""
+        return self.factor != 1 and not self._own and bool(list(self._numbers()))
 
-    def apply(self, factor, first):
-        """Sets each rate to `factor` times the `first` one that `read` returned."""
-        for leaf, rate in zip(self._leaves, first, strict=False):
+    def _numbers(self):
+        """Yields (index, optimizer, rate) of those whose rate is a variable."""
+        for index, leaf in enumerate(self._leaves[:RATES]):
             source = keras_private.learning_rate_source(leaf)
-            if isinstance(source, PhaseLearningRate):
-                source.factor = factor
-            elif isinstance(source, _Schedule):
-                leaf.learning_rate = PhaseLearningRate(source, factor)
-            else:
-                leaf.learning_rate = rate * factor
+            if isinstance(source, keras.Variable):
+                yield index, leaf, float(keras.ops.convert_to_numpy(source))
 
-    def rewrap(self, factor):
-        """Gives schedules the factor of the phase that a restored run goes on with.
-
-        A rate that is a variable was restored with the optimizer.
-        """
+    def wrap(self, factor):
+        """Takes a factor: schedules get it now, numbers with the next `scale`."""
+        self.factor = factor
         for leaf in self._leaves:
             source = keras_private.learning_rate_source(leaf)
             if isinstance(source, PhaseLearningRate):
                 source.factor = factor
             elif isinstance(source, _Schedule) and factor != 1:
                 leaf.learning_rate = PhaseLearningRate(source, factor)
+
+    def scale(self):
+        """Multiplies the rates that are numbers, if they are not."""
+        if not self.is_due:
+            return
+        own = {index: rate for index, _, rate in self._numbers()}
+        for index, rate in own.items():
+            self._leaves[index].learning_rate = rate * self.factor
+        scaled = {index: rate for index, _, rate in self._numbers()}
+        self._own = {index: (rate, scaled[index]) for index, rate in own.items()}
+
+    def own(self):
+        """Returns the rates that were scaled, NaN for each that is not."""
+        rates = [math.nan] * RATES
+        for index, (rate, _) in self._own.items():
+            rates[index] = rate
+        return tuple(rates)
+
+    def are_written(self):
+        """Whether something else has set a rate since it was scaled."""
+        return any(
+            index in self._own and rate != self._own[index][1]
+            for index, _, rate in self._numbers()
+        )
+
+    def give_back(self, is_relative=True):
+        """Undoes `scale`.
+
+        Args:
+            is_relative: whether a rate that was set since is one that was read scaled
+                and changed by a factor; else it is taken as it is.
+        """
+        for index, leaf, rate in self._numbers():
+            own, scaled = self._own.get(index, (rate, rate))
+            if rate == scaled:
+                leaf.learning_rate = own
+            elif is_relative:
+                leaf.learning_rate = rate / self.factor
+        self._own = {}
+
+    def recover(self, own, factor):
+        """Gives rates back that were restored scaled, or left so by an interrupt.
+
+        An optimizer that is not the one of then has another rate, or no step behind it.
+
+        Args:
+            own: what `own` returned then.
+            factor: the factor of then.
+        """
+        for index, leaf, rate in self._numbers():
+            variable = keras_private.learning_rate_source(leaf)
+            then = keras.ops.cast(own[index] * factor, variable.dtype)
+            then = float(keras.ops.convert_to_numpy(then))
+            has_trained = int(keras.ops.convert_to_numpy(leaf.iterations)) > 0
+            if has_trained and math.isclose(rate, then, rel_tol=1e-6):
+                leaf.learning_rate = own[index]
 
     def traced_factors(self):
         """Returns the factors that a traced step holds as constants."""
@@ -134,6 +187,7 @@ class Rates:
 
     def unwrap(self):
         """Gives optimizers their own schedules back."""
+        self.factor = 1.0
         for leaf in self._leaves:
             source = keras_private.learning_rate_source(leaf)
             if isinstance(source, PhaseLearningRate):

@@ -185,7 +185,7 @@ def _named_after(weight, by_name):
 def _fresh_values(leaf, weight):
     """Returns {slot name: fresh value} of a new `leaf` for a weight like `weight`."""
     try:
-        config = dict(leaf.get_config())
+        config = _config_without_rate(leaf)
         if "learning_rate" in config:  # a function would not come back from a config
             config["learning_rate"] = 0.001
         twin = type(leaf).from_config(config)
@@ -207,6 +207,18 @@ def _fresh_values(leaf, weight):
             name = variable.name.removeprefix(prefix)
             fresh[name] = None if value == _WEIGHT else value
     return fresh
+
+
+def _config_without_rate(leaf):
+    """Returns the config, even where the learning rate has none of its own."""
+    rate = keras_private.learning_rate_source(leaf)
+    if isinstance(rate, keras.Variable) or not callable(rate):
+        return dict(leaf.get_config())
+    leaf.learning_rate = keras.optimizers.schedules.ExponentialDecay(0.001, 1, 1.0)
+    try:
+        return dict(leaf.get_config())
+    finally:
+        leaf.learning_rate = rate
 
 
 @contextlib.contextmanager

@@ -119,6 +119,12 @@ class DSDCallback(keras.callbacks.Callback):
         self._run.begin_epoch(epoch)
         self._choose_train_function()
 
+    def on_train_batch_begin(self, batch, logs=None):
+        """Scales learning rates, after all callbacks have set those of the epoch."""
+        if self._run.rates_are_due:
+            _ = self.model  # on JAX that brings its variables up to date
+            self._run.begin_batch()
+
     def on_train_batch_end(self, batch, logs=None):
         """Updates the masks that are due with the optimizer step."""
         if self._run.end_batch(batch) and not self._is_put_off(logs):

@@ -13,6 +13,7 @@ from keras_dsd.training import drop_and_grow
 from keras_dsd.training.early_end import EarlyEnd
 from keras_dsd.training.enforcement import Enforcement
 from keras_dsd.training.mask_updates import MaskUpdates
+from keras_dsd.training.phase_rates import PhaseRates
 from keras_dsd.training.set_back import EpochEnds, follow_zeros
 from keras_dsd.training.sparse_phase import SparsePhase
 from keras_dsd.training.timeline import goes_on
@@ -39,7 +40,8 @@ class Run:
         self._clock = clock
         self._recorder = recorder
         self._seed = seed
-        self._rates = prepared.rates
+        position = prepared.states[0].position
+        self._rates = PhaseRates(prepared.rates, timeline, position)
         self._updates = MaskUpdates(prepared.weights, prepared.optimizer)
         self._enforcement = Enforcement(
             prepared.states, self._updates, prepared.optimizer
@@ -52,7 +54,7 @@ class Run:
     @property
     def trace_key(self):
         """What a compiled step depends on, besides the model: one trace for each."""
-        return self._enforcement.trace_key, self._rates.traced_factors()
+        return self._enforcement.trace_key, self._rates.traced_factors
 
     def begin_epoch(self, epoch):
         """Switches phases, and updates the masks that are due with the epoch.
@@ -64,6 +66,7 @@ class Run:
             self._position = self._find_position(epoch)
             self._clock.resume(self._position.steps)
             self._recorder.begin(epoch if self._position.phase >= 0 else None)
+        self._rates.begin_epoch(self._position)
         is_entered = self._locate(epoch)
         self._clock.begin_epoch()
         self._recorder.begin_epoch()
@@ -79,10 +82,11 @@ class Run:
         for state in states:
             state.follow_position()
         position = states[0].position
+        self._rates.recover(position)
         if goes_on(position, epoch):
             position.finished = 0
             return position
-        return Position(rates=self._rates.read())
+        return Position()
 
     def _locate(self, epoch):
         """Moves the position to an epoch; returns whether a phase is entered."""
@@ -112,10 +116,7 @@ class Run:
             self._enforce()
         elif is_entered and not self._sparse:
             self._take_off_masks()
-        if is_entered and phase.lr_factor is not None:
-            self._rates.apply(phase.lr_factor, self._position.rates)
-        else:
-            self._rates.rewrap(self._timeline.last_factor(index))
+        self._rates.enter(index)
         if is_entered:
             self._recorder.announce(self._timeline.describe(index))
 
@@ -170,6 +171,16 @@ class Run:
             self._enforcement.end()
         self._sparsity = 0.0
 
+    @property
+    def rates_are_due(self):
+        """Whether `begin_batch` has something to do."""
+        return self._rates.are_due
+
+    def begin_batch(self):
+        """Scales the learning rates, in the first batch of an epoch."""
+        if self._rates.begin_batch(self._position):
+            self._store()
+
     def end_batch(self, batch):
         """Counts a batch; returns whether something is due after it.
 
@@ -215,6 +226,7 @@ class Run:
             self._early_end.follow(phase.until, logs, position, counts)
             if is_used_up:
                 self._early_end.end_phase(phase.until, logs, position, is_last)
+        self._rates.end_epoch(position, logs)
         logs["sparsity"] = self._sparsity
         logs["dsd_phase"] = float(position.phase)
         logs.update(self._recorder.logs())
@@ -236,10 +248,11 @@ class Run:
         """
         before = self.trace_key
         if self._has_begun:
+            self._rates.begin_epoch(self._position)  # as if another came
             self._follow_weights_set_back()
             self._position.finished = 1
             self._store()
-        self._rates.unwrap()
+        self._rates.finish()
         return self.trace_key != before
 
     def _follow_weights_set_back(self):
@@ -251,6 +264,7 @@ class Run:
         held = self._position
         if (stored.phase, stored.epoch) != (held.phase, held.epoch):
             self._position = stored
+            self._rates.recover(stored)
             for state in self._prepared.states:
                 state.follow_position()
             return

@@ -15,8 +15,8 @@ INTEGERS = [f.name for f in dataclasses.fields(Position) if f.type in (int, "int
 
 def same(one, other):
     return np.array_equal(
-        np.array(list(dataclasses.astuple(one)[:-1]) + list(one.rates)),
-        np.array(list(dataclasses.astuple(other)[:-1]) + list(other.rates)),
+        np.array([*dataclasses.astuple(one)[:-2], *one.rates, one.factor]),
+        np.array([*dataclasses.astuple(other)[:-2], *other.rates, other.factor]),
         equal_nan=True,
     )
 
@@ -38,11 +38,12 @@ float32 = st.floats(width=32)
         max_size=len(INTEGERS),
     ),
     float32,
+    float32,
     st.lists(float32, min_size=RATES, max_size=RATES),
 )
-def test_there_and_back(integers, best, rates):
+def test_there_and_back(integers, best, factor, rates):
     fields = dict(zip(INTEGERS, integers, strict=True))
-    position = Position(**fields, best=best, rates=tuple(rates))
+    position = Position(**fields, best=best, rates=tuple(rates), factor=factor)
     array = position.to_array()
     again = Position.from_array(array)
     assert same(again, position)
@@ -56,7 +57,8 @@ def test_every_field_has_a_place_of_its_own():
         array = dataclasses.replace(Position(), **{name: 77}).to_array()
         (place,) = np.flatnonzero(array != start)
         seen.append(place)
-    array = Position(best=0.5, rates=tuple(range(1, RATES + 1))).to_array()
+    rates = tuple(range(1, RATES + 1))
+    array = Position(best=0.5, rates=rates, factor=0.5).to_array()
     seen += np.flatnonzero(array != start).tolist()
     assert sorted(seen) == list(range(Position.SIZE))
 

@@ -317,16 +317,21 @@ def test_strip_takes_a_layer_too():
     assert type(layer) is keras.layers.Dense
 
 
-def test_a_checkpoint_of_a_running_fit_is_stripped_too(tmp_path):
-    """Also its learning rate schedule is the user's own, not wrapped."""
+@pytest.mark.parametrize("kind", ["number", "schedule"])
+def test_a_checkpoint_of_a_running_fit_is_stripped_too(kind, tmp_path):
+    """Also its learning rate is the user's own, without a phase's factor."""
     decay = keras.optimizers.schedules.ExponentialDecay(0.01, 4, 0.5)
     model = dsd.make_prunable(helpers.mlp())
-    model.compile(keras.optimizers.Adam(decay), "mse", run_eagerly=True)
+    rate = 0.01 if kind == "number" else decay
+    model.compile(keras.optimizers.Adam(rate), "mse", run_eagerly=True)
     x, y = helpers.data()
     saver = keras.callbacks.ModelCheckpoint(tmp_path / "running.keras")
     callbacks = [dsd.DSDCallback(dsd.phases.dsd(3), verbose=0), saver]
     model.fit(x, y, epochs=3, callbacks=callbacks, verbose=0)
     loaded = dsd.strip(keras.models.load_model(tmp_path / "running.keras"))
-    rate = loaded.optimizer.get_config()["learning_rate"]
-    assert rate["class_name"] == "ExponentialDecay"
-    assert rate["config"] == decay.get_config()
+    found = loaded.optimizer.get_config()["learning_rate"]
+    if kind == "number":
+        assert found == pytest.approx(0.01)
+        return
+    assert found["class_name"] == "ExponentialDecay"
+    assert found["config"] == decay.get_config()
