@@ -152,7 +152,7 @@ class DSDCallback(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
-        """Leaves the optimizer with its own learning rate schedule."""
+        """Leaves the optimizer with its own learning rate or schedule."""
         if self._run.finish():
             self.model.train_function = None
 

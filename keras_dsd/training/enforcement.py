@@ -28,6 +28,7 @@ class Enforcement:
         self._targets = None
         self._decay = 0.0
         self._guards_all = False  # something has moved zeros that the optimizer keeps
+        self._is_told = False  # that something moves zeros which are guarded
         self.check_is_due = False
 
     @property
@@ -68,25 +69,47 @@ class Enforcement:
             state.release()
         self.check_is_due = False
 
+    def guard_all(self):
+        """Guards all zeros, for steps of an optimizer that is not known yet.
+
+        After training the model may be compiled with another, and trained without the
+        callback.
+        """
+        if not self._all_are_guarded():
+            for state in self._states:
+                if state.in_force:
+                    state.enforce(self._updates.averages, state.decay)
+
     def check_zeros(self):
-        """Guards all zeros from now on, if some were moved.
+        """Sets zeros back that were moved, and guards all from now on.
 
         An optimizer that keeps zeros does so unless the gradient of a pruned weight
         reaches it, past the layer's call. Nothing tells that beforehand; afterwards,
         the weights do.
         """
         self.check_is_due = False
-        if self._all_are_guarded() or self._updates.zeros_are_kept():
+        if self._updates.zeros_are_kept():
             return
-        warnings.warn(
-            "Something has moved pruned weights: a loss that reads weights outside of "
-            "their layer's call, so that its gradient is not masked, or a callback "
-            "that writes them. They are set back to zero, from now on in every step.",
-            stacklevel=2,
-        )
-        self._guards_all = True
         self._updates.apply_again()
-        self.begin(self._targets, self._decay)
+        if not self._all_are_guarded():
+            warnings.warn(
+                "Something has moved pruned weights: a loss that reads weights outside "
+                "of their layer's call, so that its gradient is not masked, a callback "
+                "that writes them, or another model with the same layer. They are set "
+                "back to zero; from now on this model does so in every step.",
+                stacklevel=2,
+            )
+            self._guards_all = True
+            self.begin(self._targets, self._decay)
+        elif not self._is_told:
+            self._is_told = True
+            warnings.warn(
+                "Something other than this model's own steps has moved pruned weights: "
+                "a callback that writes them, or another model with the same layer, "
+                "whose step was traced before the masks came. They are set back to "
+                "zero as each epoch ends, not before.",
+                stacklevel=2,
+            )
 
     def _all_are_guarded(self):
         return all(

@@ -250,6 +250,7 @@ class Run:
         if self._has_begun:
             self._rates.begin_epoch(self._position)  # as if another came
             self._follow_weights_set_back()
+            self._enforcement.guard_all()
             self._position.finished = 1
             self._store()
         self._rates.finish()

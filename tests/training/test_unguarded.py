@@ -148,3 +148,55 @@ def test_a_tracked_gradient_overwrites_its_own_memory():
     array = np.ones((64, 64), "float32")
     program = jax.jit(step, donate_argnums=0).lower(array, array).compile()
     assert program.memory_analysis().alias_size_in_bytes == array.nbytes
+
+
+class TrainsAnother(keras.callbacks.Callback):
+    """Trains, beside the model, one that has a layer in common with it."""
+
+    def __init__(self, other, x, y):
+        super().__init__()
+        self.other, self.x, self.y = other, x, y
+
+    def on_train_batch_end(self, batch, logs=None):
+        _ = self.model  # on JAX that brings the shared weights up to date
+        self.other.train_on_batch(self.x, self.y)
+
+
+@pytest.mark.parametrize("name", ["Adam", "Muon"])
+def test_a_layer_shared_with_a_model_that_trains_by_itself(name):
+    """Its step was traced before masks came: zeros are set back as epochs end."""
+    x, y = helpers.data()
+    shared = keras.layers.Dense(8)
+    inputs = keras.Input((x.shape[1],))
+    one = keras.Model(inputs, keras.layers.Dense(y.shape[1])(shared(inputs)))
+    two = keras.Model(inputs, keras.layers.Dense(y.shape[1])(shared(inputs)))
+    dsd.make_prunable(one)
+    one.compile(made(name), "mse")
+    two.compile(made("SGD", learning_rate=0.1), "mse")
+    two.train_on_batch(x, y)
+    zeros = []
+
+    def count(epoch, logs):
+        kernel = keras.ops.convert_to_numpy(shared.kernel)
+        zeros.append((float(np.mean(kernel == 0)), logs["sparsity"]))
+
+    callbacks = [
+        dsd.DSDCallback(SPARSE, verbose=0),
+        TrainsAnother(two, x, y),
+        keras.callbacks.LambdaCallback(on_epoch_end=count),
+    ]
+    with pytest.warns(UserWarning, match="as each epoch ends, not before"):
+        one.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks)
+    assert zeros == [(0.5, 0.5)] * 3
+
+
+@pytest.mark.parametrize("first", ["Adam", "Muon"])
+@pytest.mark.parametrize("then", ["Muon", "SGD"])
+def test_compiled_anew_with_another_optimizer(first, then):
+    """Zeros hold in plain `fit` too, whether or not the new optimizer keeps them."""
+    model = helpers.mlp()
+    train(model, made(first))
+    model.compile(made(then), "mse")
+    x, y = helpers.data()
+    model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+    assert dsd.sparsity_report(model).sparsity == 0.5

@@ -21,8 +21,9 @@ class Dense(Phase):
 
     Args:
         epochs: how long; with `until`, at most.
-        lr_factor: the learning rate, as a multiple of the one that the optimizer had
-            when training began. Defaults to `None`: leave the rate alone.
+        lr_factor: the learning rate, as a multiple of the optimizer's own, or of what
+            a callback has set for the epoch. Defaults to `None`: the factor of the
+            phase before, 1 at first.
         until: a `Plateau` that ends the phase early. Defaults to `None`.
 
     Raises:
