@@ -109,6 +109,7 @@ VALID = {
         "pattern": None,
         "track_gradients": True,
     },
+    "hold_zeros": lambda: {"model": wrapped()},
     "make_prunable": lambda: {
         "model": helpers.mlp(),
         "include": "dense",
