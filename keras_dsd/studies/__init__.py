@@ -1,10 +1,20 @@
 """Studies: several runs over seeds, and the decision that they allow.
 
-Knows models and data only by the functions that make them.
+`compare` trains methods against each other; the `Result` says what that shows, and
+what it doesn't. Knows models and data only by the functions that make them. Needs the
+extra `studies`.
 """
 
+from keras_dsd.studies.compare import compare
+from keras_dsd.studies.methods import Method
+from keras_dsd.studies.result import Result
+
 __all__ = [
+    "Method",
+    "Result",
+    "compare",
     "demo",
+    "methods",
     "paired",
     "verdicts",
     "worth",

@@ -1,4 +1,4 @@
-"""Lists of phases that have a name: `dsd` and `dst`.
+"""Lists of phases that have a name: `dsd`, `dst`, `acdc` and `restart`.
 
 Knows phases only.
 """
@@ -74,3 +74,78 @@ def dst(epochs, method="rigl", sparsity=0.5, *, distribution="erk", update_every
             update_every=update_every,
         )
     ]
+
+
+def acdc(epochs, sparsity=0.8, cycles=4, *, end="sparse"):
+    """Returns the phases of AC/DC: alternating compressed and decompressed training.
+
+    A dense phase, then sparse and dense ones in turn, all at the rate of the optimizer
+    (Peste et al. 2021, arXiv:2106.12379; masks of the largest magnitudes are chosen
+    anew in each sparse phase).
+
+    Args:
+        epochs: all epochs together, at least 2 * cycles + 1.
+        sparsity: of the sparse phases, in [0, 1). Defaults to 0.8.
+        cycles: how often sparse. Defaults to 4.
+        end: "sparse": the last phase is sparse, as in the paper; "dense": a dense one
+            comes after it. Defaults to "sparse".
+
+    Returns:
+        A list of phases for `DSDCallback`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> [type(phase).__name__ for phase in phases.acdc(epochs=4, cycles=2)]
+    ['Dense', 'Sparse', 'Redense', 'Sparse']
+    """
+    cycles = checks.integer(cycles, "cycles", at_least=1)
+    checks.known(end, "end", ("dense", "sparse"))
+    count = 2 * cycles + (end == "dense")
+    epochs = checks.integer(epochs, "epochs", at_least=count)
+    checks.sparsity(sparsity)
+    part = epochs // count
+    result: list[Phase] = [Dense(epochs - (count - 1) * part)]
+    for index in range(1, count):
+        result.append(
+            Sparse(part, sparsity=sparsity)
+            if index % 2
+            else Redense(part, lr_factor=None)
+        )
+    return result
+
+
+def restart(epochs, sparsity=0.5, cycles=2):
+    """Returns the phases of training that begins anew with what magnitude kept.
+
+    A cycle trains sparse at a tenth of the rate, then draws the pruned weights anew and
+    trains all at the full rate, in the spirit of knowledge evolution (Taha et al.
+    2021) and of fortuitous forgetting (Zhou et al. 2022); the last phase trains at a
+    tenth of the rate.
+
+    Args:
+        epochs: all epochs together, at least 2 * cycles + 2.
+        sparsity: of the sparse phases, in [0, 1). Defaults to 0.5.
+        cycles: how often weights are drawn anew. Defaults to 2.
+
+    Returns:
+        A list of phases for `DSDCallback`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as said.
+
+    >>> from keras_dsd import phases
+    >>> [phase.lr_factor for phase in phases.restart(epochs=8, cycles=1)]
+    [None, 0.1, 1.0, 0.1]
+    """
+    cycles = checks.integer(cycles, "cycles", at_least=1)
+    epochs = checks.integer(epochs, "epochs", at_least=2 * cycles + 2)
+    checks.sparsity(sparsity)
+    part = epochs // (2 * cycles + 2)
+    result: list[Phase] = [Dense(epochs - (2 * cycles + 1) * part)]
+    for _ in range(cycles):
+        result.append(Sparse(part, sparsity=sparsity, lr_factor=0.1))
+        result.append(Redense(part, restore="random", lr_factor=1.0))
+    result.append(Dense(part, lr_factor=0.1))
+    return result
