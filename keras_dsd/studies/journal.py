@@ -8,6 +8,7 @@ import time
 
 import keras
 
+from keras_dsd._shared import keras_private
 from keras_dsd.studies import records
 
 
@@ -74,3 +75,4 @@ class Journal(keras.callbacks.Callback):
         beside.replace(self.best_file)
         if self.average:
             self.average.on_test_end()
+            keras_private.keep_written(self.model)
