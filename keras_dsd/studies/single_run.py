@@ -124,6 +124,11 @@ def run(work, tell=None):
         verbose=0,
         **fit,
     )
+    if average:
+        # On JAX weight and average are now one buffer, which the next call of the model
+        # would give away for both.
+        for variable in model.trainable_variables:
+            variable.assign(keras.ops.convert_to_numpy(variable).copy())
     if work.method.phases:
         zeros = keras_dsd.sparsity_report(model).sparsity
         model = keras_dsd.strip(model)
