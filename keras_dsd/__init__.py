@@ -13,6 +13,7 @@ from keras_dsd._version import __version__
 if TYPE_CHECKING:
     from keras_dsd import regrowth
     from keras_dsd import robustness as robustness
+    from keras_dsd import studies as studies
     from keras_dsd.analysis.sparsity import sparsity_report
     from keras_dsd.layers.conversion import make_prunable, strip
     from keras_dsd.layers.holding import hold_zeros
@@ -40,7 +41,8 @@ __all__ = [
     "strip",
 ]
 
-# Where each name is. `robustness` is not in `__all__`, for it needs further packages.
+# Where each name is. `robustness` and `studies` are not in `__all__`, for they need
+# further packages.
 _PLACES = {
     "Backup": "keras_dsd.training.backup:Backup",
     "DSDCallback": "keras_dsd.training.callback:DSDCallback",
@@ -56,6 +58,7 @@ _PLACES = {
     "robustness": "keras_dsd.robustness",
     "schedules": "keras_dsd.sparsity.schedules",
     "sparsity_report": "keras_dsd.analysis.sparsity:sparsity_report",
+    "studies": "keras_dsd.studies",
     "strip": "keras_dsd.layers.conversion:strip",
 }
 

@@ -9,6 +9,7 @@ import importlib.util
 EXTRAS = {
     "datasets": {"tensorflow_datasets": "tensorflow-datasets"},
     "demo": {
+        "cloudpickle": "cloudpickle",
         "matplotlib": "matplotlib",
         "rich": "rich",
         "scipy": "scipy",
@@ -18,6 +19,12 @@ EXTRAS = {
         "cv2": "opencv-python-headless",
         "matplotlib": "matplotlib",
         "PIL": "pillow",
+        "rich": "rich",
+        "scipy": "scipy",
+    },
+    "studies": {
+        "cloudpickle": "cloudpickle",
+        "matplotlib": "matplotlib",
         "rich": "rich",
         "scipy": "scipy",
     },

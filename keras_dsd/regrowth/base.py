@@ -60,12 +60,14 @@ class Method(Config):
     """How the masks of a sparse phase change: what is asked of every method.
 
     Attributes:
+        needs: what an update reads besides weights: "gradient", "random", "momentum".
         moves: whether connections go and come.
         prunes: whether all weights that follow the phase's sparsity are pruned
             together, by magnitude, to what `schedule` says, before connections move.
         initial_sparsity: of the phase's first masks, in [0, 1); `None`: the phase's.
     """
 
+    needs: ClassVar[tuple] = ()
     moves: ClassVar[bool] = False
     prunes: ClassVar[bool] = False
     initial_sparsity: ClassVar[float | None] = None
@@ -122,7 +124,6 @@ class Regrowth(Method, abc.ABC):
     stop: float = 0.75
 
     moves: ClassVar[bool] = True
-    needs: ClassVar[tuple] = ()
 
     def __post_init__(self):
         checks.known(self.decay, "decay", _DECAYS)

@@ -5,6 +5,7 @@ what it doesn't. Knows models and data only by the functions that make them. Nee
 extra `studies`.
 """
 
+from keras_dsd.studies import _extras  # noqa: F401  (before the rest)
 from keras_dsd.studies.compare import compare
 from keras_dsd.studies.methods import Method
 from keras_dsd.studies.result import Result

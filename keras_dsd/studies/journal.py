@@ -8,7 +8,7 @@ import time
 
 import keras
 
-from keras_dsd._shared import keras_private
+from keras_dsd._shared import files, keras_private
 from keras_dsd.studies import records
 
 
@@ -70,9 +70,8 @@ class Journal(keras.callbacks.Callback):
         # While a test runs, `SwapEMAWeights` has the averages in the model.
         if self.average:
             self.average.on_test_begin()
-        beside = self.best_file.with_name("new.weights.h5")
-        self.model.save_weights(beside)
-        beside.replace(self.best_file)
+        with files.replacing(self.best_file) as beside:
+            self.model.save_weights(beside)
         if self.average:
             self.average.on_test_end()
             keras_private.keep_written(self.model)

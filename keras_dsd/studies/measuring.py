@@ -110,17 +110,16 @@ def unpack(text):
     return np.frombuffer(gzip.decompress(base64.b64decode(text)), "<u2")
 
 
-def model(plain, test, batch_size, sparsity):
-    """Returns what a deployed model costs: weights, file, time for one item."""
+def deployed(plain, test):
+    """Returns what a model costs where it is used: weights, file, time for one item."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "model.keras"
-        plain.save(file)
+        plain.save(file, include_optimizer=False)
         size = file.stat().st_size
     values = [keras.ops.convert_to_numpy(weight) for weight in plain.weights]
     return {
         "parameters": int(sum(value.size for value in values)),
         "zeros": int(sum(np.sum(value == 0) for value in values)),
-        "sparsity_of_prunable": float(sparsity),
         "file_bytes": size,
         "latency_seconds": _latency(plain, test),
     }

@@ -98,7 +98,8 @@ def run(module, data, *, environment=None, tell=None, children=None):
                 children.remove(process)
             with contextlib.suppress(OSError):
                 process.kill()
-            process.stdin.close()
+            if process.stdin:
+                process.stdin.close()
             process.wait()
         if process.returncode == 0 and record.exists():
             return records.read(record), None

@@ -6,9 +6,9 @@ They are the truth: everything else is computed from them. Knows JSON and folder
 import dataclasses
 import json
 import math
-import os
 import pathlib
-import uuid
+
+from keras_dsd._shared import files
 
 VERSION = 1
 
@@ -56,15 +56,8 @@ def write(path, record):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(to_json(record), indent=1, allow_nan=False) + "\n"
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with files.replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def read(path):
@@ -88,9 +81,11 @@ def read(path):
 
 def read_all(directory):
     """Returns (records of finished runs, of failed runs, errors of damaged files)."""
-    runs, failures, damaged = [], [], []
+    runs: list = []
+    failures: list = []
+    damaged: list = []
     for path in sorted((directory / "runs").glob("*/*.json")):
-        if path.name.startswith("."):
+        if path.name.startswith("unfinished."):
             continue
         try:
             record = read(path)

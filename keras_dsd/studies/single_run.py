@@ -10,7 +10,7 @@ import sys
 import keras
 
 import keras_dsd
-from keras_dsd._shared import directions
+from keras_dsd._shared import directions, keras_private
 from keras_dsd.studies import batches, measuring, records, task
 from keras_dsd.studies.journal import Journal
 
@@ -60,7 +60,10 @@ def make_model(work):
         raise TypeError(
             f"`build` must return a `keras.Model`. Received: {type(model).__name__}"
         )
-    if any(isinstance(layer, keras_dsd.Prunable) for layer in _layers(model)):
+    if any(
+        isinstance(layer, keras_dsd.Prunable)
+        for layer in keras_private.sublayers(model)
+    ):
         raise ValueError(
             "`build` must return a plain model; a method makes it prunable. "
             f"Received: model={model!r}"
@@ -130,10 +133,7 @@ def run(work, tell=None):
         for variable in model.trainable_variables:
             variable.assign(keras.ops.convert_to_numpy(variable).copy())
     if work.method.phases:
-        zeros = keras_dsd.sparsity_report(model).sparsity
         model = keras_dsd.strip(model)
-    else:
-        zeros = 0.0
     measure = functools.partial(measuring.metrics, model, data, size)
     found = {"last": measure()}
     found["mean_of_last"] = measuring.mean_of_last(journal.epochs, work.last)
@@ -149,7 +149,7 @@ def run(work, tell=None):
         "first_batches": order.digest() if order else None,
         "history": [epoch["logs"] for epoch in journal.epochs],
         "seconds": [epoch["seconds"] for epoch in journal.epochs],
-        "model": measuring.model(model, data["test"], size, zeros),
+        "model": measuring.deployed(model, data["test"]),
         "classes": measuring.classes(model, data["test"], size),
         "robustness": measuring.robustness(model, data["test"], work.robustness),
         "machine": measuring.machine(),
@@ -197,19 +197,13 @@ def _callbacks(work, fit, order, average, journal, folder):
             made += task.function(wanted, name)()
     if average:
         made.append(average)
-    backup = keras.callbacks.BackupAndRestore(
-        folder / "backup", double_checkpoint=True, delete_checkpoint=False
-    )
+    backup = keras_dsd.Backup(folder / "run.weights.h5", verbose=0)
     return [*made, journal, backup]
 
 
 def _held_out(data, size):
     # In batches of a fixed order, so that metrics which depend on batches are the same.
     return batches.in_order(data, size) if isinstance(data, tuple) else data
-
-
-def _layers(model):
-    return getattr(model, "_flatten_layers", lambda: model.layers)()
 
 
 def _length(value):

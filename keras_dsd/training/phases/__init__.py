@@ -9,4 +9,14 @@ from keras_dsd.training.phases.plateau import Plateau
 from keras_dsd.training.phases.recipes import acdc, dsd, dst, restart
 from keras_dsd.training.phases.sparse import Sparse
 
-__all__ = ["Dense", "Phase", "Plateau", "Redense", "Sparse", "acdc", "dsd", "dst", "restart"]
+__all__ = [
+    "Dense",
+    "Phase",
+    "Plateau",
+    "Redense",
+    "Sparse",
+    "acdc",
+    "dsd",
+    "dst",
+    "restart",
+]
