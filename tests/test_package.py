@@ -27,8 +27,8 @@ TOO_LONG = {  # files that are still to be split, or have such a function
 FLOORS = """\
 9  __main__                     python -m keras_dsd
 8  cli                          the command: one file a subcommand
-7  studies                      several runs -> a decision; the demo
-6  __init__                     the public names, imported when they are first used
+7  __init__                     the public names, imported when they are first used
+6  studies                      several runs -> a decision; the demo
 5  training  analysis  deploy   the callback, its run | what masks look like | exports
 4  layers  regrowth             who carries masks | which connections go and come
 3  sparsity                     counts, schedules, distributions, patterns, masks, top-k

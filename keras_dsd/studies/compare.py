@@ -100,7 +100,13 @@ def compare(
         last=last,
         robustness=robustness,
     )
-    workers = checks.integer(workers, "workers", at_least=1)
+    _check(workers, threads, executor)
+    _play(study, workers, threads, executor, verbose)
+    return Result(study.directory, methods=list(study.methods), seeds=study.seeds)
+
+
+def _check(workers, threads, executor):
+    checks.integer(workers, "workers", at_least=1)
     if threads is not None:
         checks.integer(threads, "threads", at_least=1)
     if executor is not None and not callable(getattr(executor, "submit", None)):
@@ -108,16 +114,20 @@ def compare(
             "`executor` must have a `submit`, as `concurrent.futures.Executor` has. "
             f"Received: executor={executor!r}"
         )
+
+
+def _play(study, workers, threads, executor, verbose):
+    """Makes the runs of a study that have no record yet."""
     missing = [run for run in study.runs if not _is_finished(study, run)]
-    if missing:
-        look(study)
-        study.claim()
-        with progress.shown(study, missing, verbose) as told:
-            if executor is None:
-                _play_here(study, missing, told, workers, threads)
-            else:
-                _play_there(study, missing, told, executor)
-    return Result(study.directory, methods=list(study.methods), seeds=study.seeds)
+    if not missing:
+        return
+    look(study)
+    study.claim()
+    with progress.shown(study, missing, verbose) as told:
+        if executor is None:
+            _play_here(study, missing, told, workers, threads)
+        else:
+            _play_there(study, missing, told, executor)
 
 
 def look(study, *, timed=False):

@@ -10,8 +10,8 @@ import json
 import pathlib
 import statistics
 
-from keras_dsd._shared import checks, directions
-from keras_dsd.studies import records, tables, verdicts
+from keras_dsd._shared import checks
+from keras_dsd.studies import readings, records, tables, verdicts
 from keras_dsd.studies.worth import Worth
 
 WHEN = ("best", "last", "mean_of_last")
@@ -87,7 +87,7 @@ class Result:
         checks.known(part, "part", dict.fromkeys(PARTS))
         metric = metric or self.metric
         found = {
-            run["seed"]: _value(run, metric, when, part)
+            run["seed"]: readings.value(run, metric, when, part)
             for run in self.runs
             if run["method"] == method
         }
@@ -280,31 +280,7 @@ class Result:
 
     def describe(self, metric):
         """Returns how a metric of the study is read and written."""
-        run = self.runs[0]
-        if metric == "seconds":
-            return verdicts.Metric("training time", False, 1.0, " s")
-        main = metric in ("corrupted", self.metric)
-        grows = run["grows"] if main else directions.grows(metric)
-        is_share = self.metric.endswith(("acc", "accuracy")) and main
-        name = f"{self.metric} under corruptions" if metric == "corrupted" else metric
-        return verdicts.Metric(
-            name,
-            grows,
-            100 if is_share else 1.0,
-            " points" if is_share else "",
-            run["resolution"] if main else 0.0,
-        )
-
-
-def _value(run, metric, when, part):
-    if metric == "seconds":
-        return sum(run["seconds"])
-    if metric == "corrupted":
-        return (run["robustness"] or {}).get("robust")
-    if when == "mean_of_last":
-        key = {"validation": f"val_{metric}", "train": metric}.get(part)
-        return run["metrics"][when].get(key)
-    return run["metrics"].get(when, {}).get(part, {}).get(metric)
+        return readings.described(self.runs[0], metric)
 
 
 def _out(text, path):

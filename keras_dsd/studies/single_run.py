@@ -1,6 +1,6 @@
 """One run of a study: build, train, measure. Returns the record that is written down.
 
-Knows Keras, the library's public face, and one task.
+Knows Keras, what a user of the library calls, and one task.
 """
 
 import functools
@@ -9,10 +9,13 @@ import sys
 
 import keras
 
-import keras_dsd
 from keras_dsd._shared import directions, keras_private
+from keras_dsd.layers import conversion
+from keras_dsd.layers.prunable import Prunable
 from keras_dsd.studies import batches, measuring, records, task
 from keras_dsd.studies.journal import Journal
+from keras_dsd.training.backup import Backup
+from keras_dsd.training.callback import DSDCallback
 
 PARTS = ("train", "validation", "test")
 BATCH_SIZE = 32  # as `fit` has it
@@ -60,10 +63,7 @@ def make_model(work):
         raise TypeError(
             f"`build` must return a `keras.Model`. Received: {type(model).__name__}"
         )
-    if any(
-        isinstance(layer, keras_dsd.Prunable)
-        for layer in keras_private.sublayers(model)
-    ):
+    if any(isinstance(layer, Prunable) for layer in keras_private.sublayers(model)):
         raise ValueError(
             "`build` must return a plain model; a method makes it prunable. "
             f"Received: model={model!r}"
@@ -85,7 +85,7 @@ def make_model(work):
         model.optimizer.ema_momentum = work.method.average
     digest = measuring.digest(model.weights)
     if work.method.phases:
-        model = keras_dsd.make_prunable(
+        model = conversion.make_prunable(
             model,
             track_gradients=work.method.track_gradients,
             **(work.method.wrap or {}),
@@ -117,7 +117,8 @@ def run(work, tell=None):
     metric, mode = choose_metric(model, data, work, size)
     monitor = f"val_{metric}" if data["validation"] is not None else None
     average = keras.callbacks.SwapEMAWeights() if work.method.average else None
-    journal = Journal(folder, monitor, directions.grows(metric, mode), average, tell)
+    grows = directions.grows(metric, mode)
+    journal = Journal(folder, monitor, grows, average, tell)
     callbacks = _callbacks(work, fit, order, average, journal, folder)
     model.fit(
         train,
@@ -133,20 +134,29 @@ def run(work, tell=None):
         for variable in model.trainable_variables:
             variable.assign(keras.ops.convert_to_numpy(variable).copy())
     if work.method.phases:
-        model = keras_dsd.strip(model)
-    measure = functools.partial(measuring.metrics, model, data, size)
-    found = {"last": measure()}
-    found["mean_of_last"] = measuring.mean_of_last(journal.epochs, work.last)
-    record = {
+        model = conversion.strip(model)
+    return {
         "version": records.VERSION,
         "method": work.name,
         "seed": work.seed,
         "epochs": work.epochs,
         "metric": metric,
-        "grows": directions.grows(metric, mode),
+        "grows": grows,
         "resolution": measuring.resolution(metric, data["test"]),
         "initial_weights": digest,
         "first_batches": order.digest() if order else None,
+        **_measured(model, data, size, work, journal),
+    }
+
+
+def _measured(model, data, size, work, journal):
+    """Returns what is measured after training; the model ends with the best weights."""
+    measure = functools.partial(measuring.metrics, model, data, size)
+    found = {
+        "last": measure(),
+        "mean_of_last": measuring.mean_of_last(journal.epochs, work.last),
+    }
+    record = {
         "history": [epoch["logs"] for epoch in journal.epochs],
         "seconds": [epoch["seconds"] for epoch in journal.epochs],
         "model": measuring.deployed(model, data["test"]),
@@ -154,7 +164,7 @@ def run(work, tell=None):
         "robustness": measuring.robustness(model, data["test"], work.robustness),
         "machine": measuring.machine(),
     }
-    if monitor and journal.best_file.exists():
+    if journal.monitor and journal.best_file.exists():
         model.load_weights(journal.best_file)
         found["best"] = {**measure(), "epoch": journal.best_epoch}
     return {**record, "metrics": found}
@@ -186,9 +196,7 @@ def choose_metric(model, data, work, size):
 def _callbacks(work, fit, order, average, journal, folder):
     made = [batches.Draws(work.seed, order)]
     if work.method.phases:
-        made.append(
-            keras_dsd.DSDCallback(list(work.method.phases), seed=work.seed, verbose=0)
-        )
+        made.append(DSDCallback(list(work.method.phases), seed=work.seed, verbose=0))
     for name, wanted in (
         ("fit['callbacks']", fit.pop("callbacks", None)),
         ("method.callbacks", work.method.callbacks),
@@ -197,7 +205,7 @@ def _callbacks(work, fit, order, average, journal, folder):
             made += task.function(wanted, name)()
     if average:
         made.append(average)
-    backup = keras_dsd.Backup(folder / "run.weights.h5", verbose=0)
+    backup = Backup(folder / "run.weights.h5", verbose=0)
     return [*made, journal, backup]
 
 

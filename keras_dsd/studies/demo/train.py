@@ -13,8 +13,10 @@ import time
 import keras
 import numpy as np
 
-import keras_dsd
+from keras_dsd.analysis.sparsity import sparsity_report
+from keras_dsd.layers import conversion
 from keras_dsd.training import phases
+from keras_dsd.training.callback import DSDCallback
 
 BATCH_SIZE = 32
 LEARNING_RATE = 0.05
@@ -117,8 +119,8 @@ def train(method, *, seed, digits, plan, tell=None):
     model = network()
     watch = _Watch(seed, method, plan, tell)
     if method == "dsd":
-        model = keras_dsd.make_prunable(model)
-        player = keras_dsd.DSDCallback(plan, verbose=0)
+        model = conversion.make_prunable(model)
+        player = DSDCallback(plan, verbose=0)
     else:
         player = _same_rates(plan)
     model.compile(
@@ -137,9 +139,9 @@ def train(method, *, seed, digits, plan, tell=None):
     seconds = time.perf_counter() - start
     pruned = []
     if method == "dsd":
-        rows = keras_dsd.sparsity_report(model).rows
+        rows = sparsity_report(model).rows
         pruned = [row.path for row in rows if row.reason is None]
-        model = keras_dsd.strip(model)
+        model = conversion.strip(model)
     logits = model.predict(digits.x_test, verbose=0)
     return Run(
         seed=seed,
