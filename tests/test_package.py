@@ -11,6 +11,8 @@ import pytest
 import keras_dsd
 from tests import processes
 
+pytestmark = pytest.mark.portable
+
 ROOT = pathlib.Path(keras_dsd.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 MOST_LINES = 300  # of a file

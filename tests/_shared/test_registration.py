@@ -21,6 +21,8 @@ assert isinstance(model.layers[0], keras_dsd.Prunable)
 IN_TWO_THREADS = """
 import importlib, sys
 from concurrent import futures
+
+pytestmark = pytest.mark.portable
 def second():
     while {first!r} not in sys.modules:
         pass

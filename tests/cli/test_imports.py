@@ -14,6 +14,8 @@ PROGRAM = """
 import sys
 before = set(sys.modules)
 from keras_dsd import cli
+
+pytestmark = pytest.mark.portable
 try:
     cli.main({argv!r})
 except SystemExit as exit_:

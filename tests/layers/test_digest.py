@@ -9,6 +9,8 @@ import keras_dsd as dsd
 from keras_dsd.layers import conversion, digest
 from tests import helpers
 
+pytestmark = pytest.mark.portable
+
 
 def arrays():
     return {"mask_0": np.array([[True, False]]), "position": np.arange(3, dtype="i4")}

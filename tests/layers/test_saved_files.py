@@ -19,6 +19,8 @@ from keras_dsd.layers import conversion
 from tests import helpers
 from tests.data import write
 
+pytestmark = pytest.mark.portable
+
 FOLDER = pathlib.Path(__file__).parents[1] / "data"
 FILE = FOLDER / f"{write.NAME}.keras"
 

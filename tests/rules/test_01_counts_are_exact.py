@@ -9,6 +9,8 @@ import pytest
 import keras_dsd as dsd
 from tests import helpers
 
+pytestmark = pytest.mark.portable
+
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.29, 0.3, 0.5, 0.57, 0.99])
 @pytest.mark.parametrize("kind", ["normal", "equal", "zeros", "two values"])

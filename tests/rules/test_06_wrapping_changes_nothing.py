@@ -8,6 +8,8 @@ import keras_dsd as dsd
 from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
+pytestmark = pytest.mark.portable
+
 
 def flat(outputs):
     return [np.asarray(keras.ops.convert_to_numpy(o)) for o in [outputs]]

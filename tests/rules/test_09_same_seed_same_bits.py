@@ -7,10 +7,13 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
 import keras_dsd as dsd
 from keras_dsd.layers import conversion
 from tests import helpers
+
+pytestmark = pytest.mark.portable
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from keras_dsd.sparsity import counts
 from tests import reference_vectors
 
+pytestmark = pytest.mark.portable
+
 SIZES = st.integers(0, 10**9)
 SPARSITIES = st.floats(0, 1, exclude_max=True)
 

@@ -21,6 +21,8 @@ import keras_dsd as dsd
 from keras_dsd import audit
 from tests import helpers
 
+pytestmark = pytest.mark.portable
+
 LONG = 7  # epochs of `long`, of which the plateau leaves out one
 
 
