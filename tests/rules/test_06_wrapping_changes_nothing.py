@@ -8,8 +8,6 @@ import keras_dsd as dsd
 from keras_dsd.layers import conversion
 from tests import helpers, zoo
 
-pytestmark = pytest.mark.portable
-
 
 def flat(outputs):
     return [np.asarray(keras.ops.convert_to_numpy(o)) for o in [outputs]]
@@ -57,6 +55,7 @@ def look_at(name):
     return model, x, everything(model, x)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_nothing_a_user_sees_changes(name):
     model, x, before = look_at(name)
