@@ -12,14 +12,13 @@ import keras
 
 from keras_dsd import regrowth
 from keras_dsd._shared import checks
-from keras_dsd._shared.config import Config, serializable
+from keras_dsd._shared.config import Config
 from keras_dsd.training import phases
 
 AVERAGE = 0.99  # momentum of the averaged weights, Keras's default
 PATIENCE = 10  # epochs, of `early_stopping`
 
 
-@serializable
 @dataclasses.dataclass(frozen=True)
 class Method(Config):
     """One way to train, all else being equal.

@@ -10,6 +10,8 @@ import keras_dsd
 from keras_dsd._shared import registration
 from tests import processes
 
+pytestmark = pytest.mark.portable
+
 LOAD = """
 files = [name for name in sys.modules if name.startswith("keras_dsd.training")]
 assert not files, files
@@ -22,7 +24,6 @@ IN_TWO_THREADS = """
 import importlib, sys
 from concurrent import futures
 
-pytestmark = pytest.mark.portable
 def second():
     while {first!r} not in sys.modules:
         pass

@@ -10,12 +10,12 @@ import pytest
 from keras_dsd.cli import quiet
 from tests import processes
 
+pytestmark = pytest.mark.portable
+
 PROGRAM = """
 import sys
 before = set(sys.modules)
 from keras_dsd import cli
-
-pytestmark = pytest.mark.portable
 try:
     cli.main({argv!r})
 except SystemExit as exit_:
