@@ -91,7 +91,11 @@ def test_images_of_any_shape_fit_on_a_sheet(shape, tmp_path):
     ("arguments", "error", "message"),
     [
         (dict(image=np.zeros((4, 4), "uint8")), ValueError, r"`image` must .*\(4, 4\)"),
-        (dict(image=np.full((4, 4, 3), 2.0)), ValueError, r"in \[0, 1\]\. Divide them by 255"),
+        (
+            dict(image=np.full((4, 4, 3), 2.0)),
+            ValueError,
+            r"in \[0, 1\]\. Divide them by 255",
+        ),
         (dict(image=np.zeros((4, 4, 3), "int32")), TypeError, "dtype int32"),
         (dict(names="freeze"), TypeError, "`names` .* Received: names='freeze'"),
         (dict(names=["freeze"]), ValueError, "'freeze' is for videos.*Received"),

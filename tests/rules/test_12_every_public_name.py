@@ -168,6 +168,7 @@ VALID = {
         "regrowth": "granet",
         "update_every": 10,
     },
+    "phases.acdc": lambda: {"epochs": 9, "sparsity": 0.5, "cycles": 2, "end": "dense"},
     "phases.dsd": lambda: {"epochs": 9, "sparsity": 0.5, "cycles": 2},
     "phases.dst": lambda: {
         "epochs": 9,
@@ -176,6 +177,7 @@ VALID = {
         "distribution": "erk",
         "update_every": 3,
     },
+    "phases.restart": lambda: {"epochs": 9, "sparsity": 0.5, "cycles": 2},
     "regrowth.Connections": connections,
     "regrowth.Counts": counts,
     "regrowth.GraNet": lambda: {
