@@ -253,6 +253,8 @@ class Run:
             self._enforcement.guard_all()
             self._position.finished = 1
             self._store()
+        else:  # a callback may have restored a run that has no epoch left
+            self._rates.recover(self._prepared.states[0].position)
         self._rates.finish()
         return self.trace_key != before
 

@@ -96,10 +96,18 @@ def command(
     return model, history
 
 
-def bits(model, positions=False):
+def bits(model):
     """Returns everything that training has made; `position` knows of resumed runs."""
-    kept = [v for v in model.variables if positions or v.name != "position"]
+    kept = [v for v in model.variables if v.name != "position"]
     return helpers.values([*kept, *model.optimizer.variables])
+
+
+def bits_between_epochs(model):
+    """Returns the same but rates, which phases scale and give back in between."""
+    kept = [*model.variables, *model.optimizer.variables]
+    return helpers.values(
+        [v for v in kept if v.name not in ("position", "learning_rate")]
+    )
 
 
 def assert_same(found, expected):
@@ -177,7 +185,7 @@ class Ends(keras.callbacks.Callback):
         self.held = {}
 
     def on_epoch_end(self, epoch, logs=None):
-        self.held[epoch + 1] = bits(self.model, positions=True)
+        self.held[epoch + 1] = bits_between_epochs(self.model)
 
 
 class Restored(Exception):
@@ -197,7 +205,7 @@ def restored(folder, order, **options):
     try:
         command(folder, order, first=[Restored.callback()], model=model, **options)
     except Restored as end:
-        return end.args[0], bits(model, positions=True)
+        return end.args[0], bits_between_epochs(model)
     return None, bits(model)
 
 
