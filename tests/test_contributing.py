@@ -9,6 +9,8 @@ pytest.importorskip("cv2")
 
 import keras_dsd
 
+pytestmark = pytest.mark.one_backend
+
 CONTRIBUTING = pathlib.Path(keras_dsd.__file__).parents[1] / "CONTRIBUTING.md"
 
 

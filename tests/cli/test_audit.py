@@ -10,6 +10,8 @@ pytest.importorskip("rich")
 
 from keras_dsd import audit, cli
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.fixture
 def log(tmp_path):

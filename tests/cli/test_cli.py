@@ -5,6 +5,8 @@ import pytest
 import keras_dsd
 from keras_dsd import cli
 
+pytestmark = pytest.mark.one_backend
+
 
 def test_version(capsys):
     with pytest.raises(SystemExit) as exit_:

@@ -11,6 +11,8 @@ pytest.importorskip("sklearn")
 from keras_dsd import cli
 from keras_dsd.studies import demo
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.fixture
 def settings(monkeypatch):

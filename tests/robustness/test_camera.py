@@ -9,6 +9,8 @@ from keras_dsd import robustness
 from keras_dsd.robustness.corruptions import catalog, lens, light, transmission
 from tests.robustness import guarantees, pictures
 
+pytestmark = pytest.mark.one_backend
+
 FAMILIES = ("lens", "sensor", "light", "motion", "transmission")
 NAMES = [name for family in FAMILIES for name in robustness.names(family)]
 MOVING = ["low_light", "packet_loss", "block_artifacts"]  # in a video

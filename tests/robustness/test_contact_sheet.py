@@ -8,6 +8,8 @@ from keras_dsd import robustness
 from keras_dsd.robustness.corruptions import catalog
 from tests.robustness import scene
 
+pytestmark = pytest.mark.one_backend
+
 
 def titles(figure, columns):
     return [axis.get_title() for axis in figure.axes[:columns]]

@@ -17,6 +17,8 @@ from keras_dsd.robustness.corruptions import catalog, drawing
 from tests.robustness import guarantees, pictures
 from tests.robustness.guarantees import EXACT
 
+pytestmark = pytest.mark.one_backend
+
 FAMILIES = ("noise", "blur", "weather", "digital", "extra")
 NAMES = [name for family in FAMILIES for name in robustness.names(family)]
 FRAMES = ["gaussian_noise", "shot_noise", "impulse_noise", "snow", "speckle_noise"]

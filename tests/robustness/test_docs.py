@@ -9,6 +9,8 @@ import pytest
 from keras_dsd import robustness
 from keras_dsd.robustness.corruptions import catalog
 
+pytestmark = pytest.mark.one_backend
+
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "corruptions.md"
 STANDARD = ("noise", "blur", "weather", "digital", "extra")
 FAMILIES = ("lens", "sensor", "light", "motion", "transmission", "video")

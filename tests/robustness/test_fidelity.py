@@ -22,6 +22,8 @@ from keras_dsd.robustness.corruptions import blur, catalog, frost_pictures, nois
 from tests.robustness import pictures
 from tests.robustness.guarantees import EXACT
 
+pytestmark = pytest.mark.one_backend
+
 reference = pytest.importorskip("imagecorruptions")
 module = sys.modules["imagecorruptions.corruptions"]
 

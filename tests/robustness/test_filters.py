@@ -12,6 +12,8 @@ from PIL import Image
 from keras_dsd import robustness
 from keras_dsd.robustness.corruptions import catalog, digital, filters
 
+pytestmark = pytest.mark.one_backend
+
 SIZES = (1, 2, 3, 7, 26, 32, 40, 65, 87, 224)
 
 

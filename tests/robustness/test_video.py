@@ -9,6 +9,8 @@ from keras_dsd import robustness
 from keras_dsd.robustness.corruptions import catalog, video
 from tests.robustness import guarantees, pictures
 
+pytestmark = pytest.mark.one_backend
+
 NAMES = robustness.names("video")
 ORDERS = ["frame_drop", "freeze", "frame_jumble"]  # change which frames are seen only
 

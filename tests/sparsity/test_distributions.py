@@ -13,6 +13,8 @@ from keras_dsd import distributions
 from keras_dsd.sparsity import counts
 from tests import reference_vectors
 
+pytestmark = pytest.mark.one_backend
+
 SPARSITIES = st.one_of(
     st.floats(0, 0.999), st.integers(0, 999).map(lambda thousandths: thousandths / 1000)
 )

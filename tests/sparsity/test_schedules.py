@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from keras_dsd import schedules
 from tests import reference_vectors
 
+pytestmark = pytest.mark.one_backend
+
 SPARSITIES = st.floats(0, 1, exclude_max=True)
 TIMES = st.one_of(st.integers(0, 10**6), st.floats(0, 1e6))
 RAMPS = [schedules.Linear, schedules.Cubic, schedules.Cosine]

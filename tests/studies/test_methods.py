@@ -7,6 +7,8 @@ import pytest
 from keras_dsd import phases, studies
 from keras_dsd.studies import methods
 
+pytestmark = pytest.mark.one_backend
+
 
 @pytest.mark.parametrize("name", methods.names())
 @pytest.mark.parametrize("epochs", [10, 17])

@@ -10,6 +10,8 @@ from scipy import stats
 
 from keras_dsd.studies import paired
 
+pytestmark = pytest.mark.one_backend
+
 numbers = st.floats(-1, 1).filter(lambda value: value == 0 or abs(value) > 1e-6)
 
 

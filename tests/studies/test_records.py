@@ -6,6 +6,8 @@ import pytest
 
 from keras_dsd.studies import records
 
+pytestmark = pytest.mark.one_backend
+
 
 def test_numbers_that_json_lacks_come_back(tmp_path):
     path = tmp_path / "runs" / "dsd" / "0.json"

@@ -5,6 +5,8 @@ import pytest
 
 from keras_dsd.studies import verdicts
 
+pytestmark = pytest.mark.one_backend
+
 ACCURACY = verdicts.Metric("accuracy", True, 100, " points")
 LOSS = verdicts.Metric("loss", False)
 

@@ -6,6 +6,8 @@ import pytest
 
 from keras_dsd.studies.worth import Worth
 
+pytestmark = pytest.mark.one_backend
+
 
 def worth(**changes):
     plan = {
