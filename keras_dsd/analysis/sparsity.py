@@ -78,7 +78,7 @@ class SparsityReport:
     @property
     def sparsity(self):
         """Fraction of the prunable weights that are zero now, held there or not."""
-        return self.prunable_zeros / self.prunable if self.prunable else 0.0
+        return float(self.prunable_zeros / self.prunable) if self.prunable else 0.0
 
     @property
     def dead_neurons(self):

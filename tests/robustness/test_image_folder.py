@@ -287,7 +287,7 @@ def test_pictures_of_several_sizes_need_one_for_all(models, folder, capsys):
     picture(SHADES["nut"], (20, 12)).save(folder / "nut" / "large.png")
     error = refusal(capsys, models["any"], folder)
     assert "--image-size" in error
-    assert "large.png' of (12, 20)" in error
+    assert "large.png" in error
     report = measure(models["any"], folder, "--image-size", 10, 14)
     assert (report.images, report.clean) == (10, 1)
     padded = ["--image-size", 12, 12, "--pad-to-aspect-ratio"]

@@ -452,6 +452,7 @@ def everything():
     ]
 
 
+@pytest.mark.one_backend  # a minute; `test_killed` does so on all
 def test_killed_processes(tmp_path):
     """Real ends of real processes, in the middle of each phase, one after the other."""
     model = new_model()

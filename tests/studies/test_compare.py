@@ -121,6 +121,7 @@ def test_another_study_is_refused_before_anything_is_trained(result):
             study.claim()
 
 
+@pytest.mark.one_backend  # a minute; `Backup` is tried on all
 def test_a_killed_run_goes_on_to_the_same_end(tmp_path, monkeypatch):
     flag = tmp_path / "flag"
     monkeypatch.setenv("DIE_FLAG", str(flag))

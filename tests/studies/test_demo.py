@@ -23,6 +23,8 @@ from keras_dsd.studies import demo
 from keras_dsd.studies.demo import data, figure, train
 from keras_dsd.training import phases
 
+pytestmark = pytest.mark.one_backend
+
 ROOT = pathlib.Path(keras_dsd.__file__).parents[1]
 
 
