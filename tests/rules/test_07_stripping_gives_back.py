@@ -111,7 +111,9 @@ def test_wrap_strip_wrap_again():
         dsd.make_prunable(model)
         assert all(mask.all() for mask in helpers.masks_of(model))
         fit_sparse(model, x, sparsity)
-        assert dsd.sparsity_report(model).sparsity == sparsity
+        report = dsd.sparsity_report(model)
+        # Weights that were zero before may be so still, for want of a gradient.
+        assert report.masked == sparsity * report.prunable
         dsd.strip(model)
         assert model.get_config() == config
 

@@ -1,5 +1,7 @@
 """Weights whose optimizer keeps zeros are not projected, until something moves them."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -185,7 +187,13 @@ def test_a_layer_shared_with_a_model_that_trains_by_itself(name):
         TrainsAnother(two, x, y),
         keras.callbacks.LambdaCallback(on_epoch_end=count),
     ]
-    with pytest.warns(UserWarning, match="as each epoch ends, not before"):
+    # On PyTorch nothing is traced: the other model's calls read the weight masked too.
+    told = (
+        contextlib.nullcontext()
+        if keras.backend.backend() == "torch"
+        else pytest.warns(UserWarning, match="as each epoch ends, not before")
+    )
+    with told:
         one.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks)
     assert zeros == [(0.5, 0.5)] * 3
 
