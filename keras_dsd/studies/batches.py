@@ -110,7 +110,7 @@ def seed_states(model):
         for variable in model.non_trainable_variables
         if id(variable) not in weights
         and variable.shape == (2,)
-        and variable.dtype in ("uint32", "int64")
+        and variable.dtype in ("int32", "int64", "uint32")
     ]
 
 
