@@ -69,7 +69,10 @@ def _constant(values, keys):
 
 def _sum_by(values, place, places):
     # TensorFlow's `bincount` is faster, but an error on a GPU where operations have to
-    # be deterministic.
-    return ops.segment_sum(
-        ops.reshape(values, (-1,)), ops.reshape(place, (-1,)), places
+    # be deterministic; of int64 its GPUs have no sums by segment.
+    sums = ops.segment_sum(
+        ops.cast(ops.reshape(values, (-1,)), "int32"),
+        ops.reshape(place, (-1,)),
+        places,
     )
+    return ops.cast(sums, values.dtype)
