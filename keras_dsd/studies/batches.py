@@ -98,6 +98,24 @@ class Draws(keras.callbacks.Callback):
             state.assign(np.array([_mix(self.seed, epoch), index], state.dtype))
 
 
+def drawn(model, batches):
+    """Returns a hash of an epoch that is over: the order of its items, and all draws.
+
+    A generator's state says how often it was asked; two methods with the same hash have
+    seen the same order, and dropped out and augmented alike.
+
+    Args:
+        model: the model that was trained.
+        batches: a `Batches`, or `None` where the data have an order of their own.
+    """
+    found = hashlib.sha256()
+    if batches is not None:
+        found.update(batches.order.tobytes())
+    for state in seed_states(model):
+        found.update(keras.ops.convert_to_numpy(state.value).astype("int64").tobytes())
+    return found.hexdigest()[:8]
+
+
 def seed_states(model):
     """Returns the variables of a model's generators, those of dropout, say.
 

@@ -6,6 +6,7 @@ processes and records; statistics are `result`'s business.
 
 import concurrent.futures
 import contextlib
+import errno
 import functools
 import queue
 import shutil
@@ -84,7 +85,8 @@ def compare(
         TypeError, ValueError: before anything is trained: an argument is not as said,
             `build` returns the same model twice or no plain model, data that are empty
             or do not fit the loss, `directory` holds another study.
-        OSError: a record can't be written; nothing finished is lost.
+        OSError: the disk is full, or a record can't be written: the study stops, and
+            nothing finished is lost.
     """
     study = Study.of(
         build,
@@ -118,10 +120,16 @@ def _check(workers, threads, executor):
 
 def _play(study, workers, threads, executor, verbose):
     """Makes the runs of a study that have no record yet."""
-    missing = [run for run in study.runs if not _is_finished(study, run)]
+    missing = []
+    for run in study.runs:
+        if _is_finished(study, run):
+            _tidy(study, run)
+        else:
+            missing.append(run)
     if not missing:
         return
-    look(study)
+    if not study.place.study.exists():
+        look(study)  # a study that has its folder was looked at
     study.claim()
     with progress.shown(study, missing, verbose) as told:
         if executor is None:
@@ -150,6 +158,12 @@ def _is_finished(study, run):
         records.read(study.place.run(*run))
         return True
     return False
+
+
+def _tidy(study, run):
+    """Removes what a finished run needs no more, also what a kill left there."""
+    study.place.failure(*run).unlink(missing_ok=True)
+    shutil.rmtree(study.place.progress(*run), ignore_errors=True)
 
 
 def _backend():
@@ -209,20 +223,22 @@ def _play_there(study, missing, told, executor):
 
 
 def _collect(study, futures, told):
-    for future in concurrent.futures.as_completed(futures):
-        run = futures[future]
+    """Writes down each run as it ends, and forgets it: memory must not grow."""
+    for future in concurrent.futures.as_completed(list(futures)):
+        run = futures.pop(future)
         try:
             record, error = future.result()
-        except OSError:
-            raise
         except Exception as problem:  # an executor's own: a worker that was lost, say
+            if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+                raise
             record, error = None, {"message": f"{type(problem).__name__}: {problem}"}
+        del future
         if error is None:
             records.write(study.place.run(*run), record)
-            study.place.failure(*run).unlink(missing_ok=True)
-            shutil.rmtree(study.place.progress(*run), ignore_errors=True)
+            _tidy(study, run)
         else:
             name, seed = run
             failure = {"version": records.VERSION, "method": name, "seed": seed}
             records.write(study.place.failure(*run), {**failure, "error": error})
+        del record
         told.ended(run, error)

@@ -1,4 +1,4 @@
-"""The journal of a run: its epochs, their times, and the weights of the best of them.
+"""The journal of a run: its epochs, times, draws, and the weights of the best of them.
 
 Lies in the folder of the unfinished run, so that one that was killed knows what it has
 behind it. Knows Keras's callbacks; knows no method.
@@ -9,24 +9,26 @@ import time
 import keras
 
 from keras_dsd._shared import files, keras_private
-from keras_dsd.studies import records
+from keras_dsd.studies import batches, records
 
 
 class Journal(keras.callbacks.Callback):
-    """Keeps the logs and times of all epochs, and the best epoch's weights.
+    """Keeps logs, times and draws of all epochs, and the best epoch's weights.
 
     Args:
         folder: of the unfinished run.
+        order: the `batches.Batches` that are trained on, or `None`.
         monitor: key of the logs that chooses the best epoch, or `None`: none is kept.
         grows: whether more of it is better.
         average: a `keras.callbacks.SwapEMAWeights` if averaged weights are what counts.
         tell: called with the number of epochs that are over, as each ends.
     """
 
-    def __init__(self, folder, monitor, grows, average=None, tell=None):
+    def __init__(self, folder, order, monitor, grows, average=None, tell=None):
         super().__init__()
         self.file = folder / "journal.json"
         self.best_file = folder / "best.weights.h5"
+        self.order = order
         self.monitor, self.grows = monitor, grows
         self.average, self.tell = average, tell
         self.epochs = []
@@ -45,7 +47,8 @@ class Journal(keras.callbacks.Callback):
         """Writes the epoch down."""
         seconds = time.perf_counter() - self.start
         logs = {key: float(value) for key, value in (logs or {}).items()}
-        self.epochs.append({"logs": logs, "seconds": seconds})
+        drawn = batches.drawn(self.model, self.order)
+        self.epochs.append({"logs": logs, "seconds": seconds, "drawn": drawn})
         if self.monitor and self.best_epoch == epoch:
             self._save()
         records.write(self.file, {"version": records.VERSION, "epochs": self.epochs})

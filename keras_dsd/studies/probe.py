@@ -9,6 +9,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 
 from keras_dsd.studies import batches, records, single_run, task
 
@@ -30,6 +31,7 @@ def look(work):
     model, _ = single_run.make_model(work)
     size = work.fit.get("batch_size") or single_run.BATCH_SIZE
     metric, _ = single_run.choose_metric(model, data, work, size)
+    check_labels(model, data)
     found = {
         "version": records.VERSION,
         "parameters": int(model.count_params()),
@@ -43,6 +45,35 @@ def look(work):
     if work.epochs == 0:
         found["epoch_seconds"] = _epoch_seconds(model, data, work, size)
     return found
+
+
+def check_labels(model, data):
+    """Checks that each integer label names an output of the model.
+
+    One batch would not show it, and JAX goes on with labels that name none.
+
+    Raises:
+        ValueError: one does not.
+    """
+    outputs = getattr(model, "output_shape", None)
+    loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
+    sparse = (
+        keras.losses.SparseCategoricalCrossentropy,
+        keras.losses.sparse_categorical_crossentropy,
+    )
+    if not isinstance(outputs, tuple) or not (
+        loss == sparse[1] or isinstance(loss, sparse[0])
+    ):
+        return
+    for part, value in data.items():
+        if isinstance(value, tuple) and hasattr(value[1], "shape"):
+            low, high = np.min(value[1]), np.max(value[1])
+            if low < 0 or high >= outputs[-1]:
+                raise ValueError(
+                    f"The labels of the {part} data must be 0 to {outputs[-1] - 1}, "
+                    "one for each output of the model. "
+                    f"Received: labels {low} to {high}"
+                )
 
 
 def _epoch_seconds(model, data, work, size):

@@ -5,6 +5,7 @@ does, however that came about. Knows processes; knows no model.
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import subprocess
@@ -67,6 +68,9 @@ def run(module, data, *, environment=None, tell=None, children=None):
     Returns:
         (record, error): the record the child wrote, and `None`; or `None`, and a dict
         that says how it failed.
+
+    Raises:
+        OSError: the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix="keras_dsd_") as scratch:
         work, record = pathlib.Path(scratch, "work"), pathlib.Path(scratch, "record")
@@ -103,6 +107,9 @@ def run(module, data, *, environment=None, tell=None, children=None):
             process.wait()
         if process.returncode == 0 and record.exists():
             return records.read(record), None
+        full = os.strerror(errno.ENOSPC)
+        if any(full in line for line in lines):
+            raise OSError(errno.ENOSPC, full, str(scratch))
         return None, _error(process.returncode, lines)
 
 
@@ -129,14 +136,14 @@ def _environment(changes):
 def shares(workers, threads=None):
     """Returns what each of several processes may use, a list of dicts of variables.
 
-    Cores and GPUs are shared out, none given twice; a process that asks for a GPU
-    while there are fewer than processes shares one.
+    Cores and GPUs are shared out, none given twice, as long as there is one for each.
+    Where several processes share a GPU, none takes all of its memory at once.
 
     Args:
         workers: how many processes run at once.
         threads: of each. Defaults to `None`: the cores by the workers.
     """
-    threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    threads = threads or max(1, _cores() // workers)
     count = str(threads)
     share = {
         "OMP_NUM_THREADS": count,
@@ -144,8 +151,31 @@ def shares(workers, threads=None):
         "TF_NUM_INTEROP_THREADS": count,
         "NPROC": count,  # of XLA on the CPU, which JAX runs on
     }
-    gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    gpus = _gpus()
+    if workers == 1 or not gpus:
+        return [share] * workers
+    if workers > len(gpus):
+        share["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+        share["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     return [
-        {**share, "CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else share
+        {**share, "CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
         for index in range(workers)
     ]
+
+
+def _cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpus(devices=pathlib.Path("/dev")):
+    """Returns the names of the GPUs that this process may use, a list.
+
+    Counted from the files of their driver, for asking a backend would take the GPUs.
+    """
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [gpu for gpu in chosen.split(",") if gpu.strip() not in ("", "-1")]
+    found = [file for file in devices.glob("nvidia*") if file.name[6:].isdigit()]
+    return [str(index) for index in range(len(found))]

@@ -11,7 +11,7 @@ import pathlib
 import statistics
 
 from keras_dsd._shared import checks
-from keras_dsd.studies import readings, records, tables, verdicts
+from keras_dsd.studies import readings, records, subgroups, tables, verdicts
 from keras_dsd.studies.worth import Worth
 
 WHEN = ("best", "last", "mean_of_last")
@@ -200,33 +200,34 @@ class Result:
     def unequal(self):
         """Returns what was not the same for all methods of a seed, a list of lines.
 
-        Empty if all began with the same weights and saw the same batches.
+        Empty if all began with the same weights, saw the same batches in the same order
+        and drew the same random numbers, as long as they trained.
         """
-        lines = []
-        for key, what in (
-            ("initial_weights", "initial weights"),
-            ("first_batches", "batches"),
-        ):
-            for seed in sorted({run["seed"] for run in self.runs}):
-                found = {run[key] for run in self.runs if run["seed"] == seed}
-                if len(found) > 1:
-                    lines.append(f"seed {seed}: the methods' {what} differ")
-        return lines
+        return tables.unequal(self.runs)
+
+    def classes(self, method, against="conventional"):
+        """Returns how each class's accuracy changed, the most changed first.
+
+        A list of dicts with `label`, `count`, `accuracy`, `before`, `difference`, `low`
+        and `high` (95 % interval) and `p` after Holm over the classes; empty where
+        the model has no classes.
+        """
+        return subgroups.by_class(self.runs, method, against)
 
     def disagreements(self, method, against="conventional"):
         """Returns {seed: indices of test items on which two methods disagree}.
 
         Empty for seeds without predicted classes.
         """
-        return tables.disagreements(self.runs, method, against)
+        return subgroups.disagreements(self.runs, method, against)
 
     def table(self, *, against="conventional"):
         """Returns one row for each method, a list of dicts.
 
         Keys: `method`, `seeds`, `failed`, the metric after the last epoch (mean and
-        deviation over seeds), at the best epoch, its difference and verdict, seconds
-        and their ratio to `against`, peak memory, parameters, zeros, bytes of the
-        file and latency of the deployed model.
+        deviation over seeds), at the best epoch and under corruptions, its difference
+        and verdict, seconds and their ratio to `against`, peak memory, parameters,
+        zeros, bytes of the file and latency of the deployed model.
         """
         return tables.rows(self, against)
 
@@ -240,6 +241,11 @@ class Result:
                 for name, found in (
                     self.verdicts().items() if self._has_baseline else ()
                 )
+            },
+            "classes": {
+                name: self.classes(name)
+                for name in self.methods
+                if self._has_baseline and name != "conventional"
             },
             "unequal": self.unequal(),
             "failures": self.failures,

@@ -118,7 +118,7 @@ def run(work, tell=None):
     monitor = f"val_{metric}" if data["validation"] is not None else None
     average = keras.callbacks.SwapEMAWeights() if work.method.average else None
     grows = directions.grows(metric, mode)
-    journal = Journal(folder, monitor, grows, average, tell)
+    journal = Journal(folder, order, monitor, grows, average, tell)
     callbacks = _callbacks(work, fit, order, average, journal, folder)
     model.fit(
         train,
@@ -159,6 +159,7 @@ def _measured(model, data, size, work, journal):
     record = {
         "history": [epoch["logs"] for epoch in journal.epochs],
         "seconds": [epoch["seconds"] for epoch in journal.epochs],
+        "drawn": [epoch["drawn"] for epoch in journal.epochs],
         "model": measuring.deployed(model, data["test"]),
         "classes": measuring.classes(model, data["test"], size),
         "robustness": measuring.robustness(model, data["test"], work.robustness),

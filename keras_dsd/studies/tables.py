@@ -1,4 +1,4 @@
-"""The table of a study: one row for each method, as dicts, text and Markdown.
+"""The tables of a study: one row for each method, as dicts, text and Markdown.
 
 Knows a `Result`'s records and verdicts.
 """
@@ -7,20 +7,7 @@ import statistics
 
 import numpy as np
 
-from keras_dsd.studies import measuring
-
-COLUMNS = {  # of the text table: key of a row, heading
-    "method": "method",
-    "seeds": "seeds",
-    "last": "last epoch",
-    "best": "best epoch",
-    "difference": "difference",
-    "outcome": "verdict",
-    "seconds_ratio": "time",
-    "parameters": "parameters",
-    "sparsity": "zeros",
-    "file_bytes": "file, bytes",
-}
+from keras_dsd.studies import subgroups
 
 
 def rows(result, against):
@@ -34,7 +21,8 @@ def rows(result, against):
         seconds = result.values(name, "seconds")
         both = sorted(base.keys() & seconds.keys())
         last = _spread(result.values(name))
-        best = _spread(_or_none(result, name))
+        best = _spread(_or_none(result, name, when="best"))
+        corrupted = _spread(_or_none(result, name, "corrupted"))
         models = [run["model"] for run in runs]
         made.append(
             {
@@ -46,6 +34,8 @@ def rows(result, against):
                 "last_deviation": last[1],
                 "best": best[0],
                 "best_deviation": best[1],
+                "corrupted": corrupted[0],
+                "corrupted_deviation": corrupted[1],
                 "difference": verdict.difference if verdict else None,
                 "low": verdict.low if verdict else None,
                 "high": verdict.high if verdict else None,
@@ -72,11 +62,9 @@ def rows(result, against):
 
 
 def text(result):
-    """Returns the table, the verdicts and what went wrong as plain text."""
+    """Returns the tables, the verdicts and what went wrong as plain text."""
     lines = []
-    if "conventional" in result.methods:
-        cells = [list(COLUMNS.values())]
-        cells += [_cells(result, row) for row in result.table()]
+    for cells in _tables(result):
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines += [
             "  ".join(
@@ -91,12 +79,47 @@ def text(result):
 def markdown(result):
     """Returns the same as Markdown."""
     lines = []
-    if "conventional" in result.methods:
-        heads = list(COLUMNS.values())
-        lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-        lines += [f"| {' | '.join(_cells(result, row))} |" for row in result.table()]
+    for heads, *cells in _tables(result):
+        lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+        lines += [f"| {' | '.join(row)} |" for row in cells]
         lines.append("")
     return "\n".join([*lines, *(f"- {line}" for line in remarks(result))]) + "\n"
+
+
+def _tables(result):
+    """Returns two tables of cells, their heads first: what was found, what it costs."""
+    if "conventional" not in result.methods:
+        return []
+    made = result.table()
+    if all(row["corrupted"] is None for row in made):
+        corrupted = {}
+    else:
+        corrupted = {"corrupted": _column("corrupted")}
+    found = {
+        "method": lambda row: row["method"],
+        "seeds": _seeds,
+        "last epoch": _column("last"),
+        "best epoch": _column("best"),
+        **corrupted,
+        "difference": lambda row: _difference(result, row),
+        "verdict": lambda row: row["outcome"],
+    }
+    costs = {
+        "method": lambda row: row["method"],
+        "training, s": lambda row: f"{row['seconds']:.1f}",
+        "ratio": lambda row: (
+            f"x {row['seconds_ratio']:.2f}" if row["seconds_ratio"] else ""
+        ),
+        "peak memory, MB": lambda row: f"{row['peak_memory_bytes'] / 1e6:,.0f}",
+        "parameters": lambda row: _whole(row["parameters"]),
+        "zeros": lambda row: f"{row['sparsity']:.1%}",
+        "file, bytes": lambda row: _whole(row["file_bytes"]),
+        "latency, ms": lambda row: f"{row['latency_seconds'] * 1000:.2f}",
+    }
+    return [
+        [list(columns), *([cell(row) for cell in columns.values()] for row in made)]
+        for columns in (found, costs)
+    ]
 
 
 def remarks(result):
@@ -104,15 +127,14 @@ def remarks(result):
     lines = []
     if "conventional" in result.methods:
         lines = [verdict.text for verdict in result.verdicts().values()]
+        if any(run["robustness"] for run in result.runs):
+            lines += [found.text for found in result.verdicts("corrupted").values()]
+        for name in result.methods:
+            if name != "conventional":
+                lines += subgroups.lines(result.runs, name, "conventional")
     elif result.runs:
         lines = ["No verdict: the study has no finished run of 'conventional'."]
-    unequal = result.unequal()
-    lines += [f"Not a fair comparison: {line}." for line in unequal]
-    if result.runs and not unequal:
-        shared = "the same initial weights"
-        if all(run["first_batches"] for run in result.runs):
-            shared += " and saw the same batches in the same order"
-        lines.append(f"For each seed all methods began with {shared}.")
+    lines += _fairness(result)
     diverged = [
         f"{run['method']}, seed {run['seed']}"
         for run in result.runs
@@ -128,39 +150,62 @@ def remarks(result):
     return lines
 
 
-def disagreements(runs, method, against):
-    """Returns {seed: indices of test items on which two methods disagree}."""
-    predicted = {
-        (run["method"], run["seed"]): measuring.unpack(run["classes"]["predicted"])
-        for run in runs
-        if run["classes"] and run["method"] in (method, against)
-    }
-    return {
-        seed: np.flatnonzero(classes != predicted[against, seed])
-        for (name, seed), classes in predicted.items()
-        if name == method and (against, seed) in predicted
-    }
+def unequal(runs):
+    """Returns what was not the same for all methods of a seed, a list of lines."""
+    lines = []
+    for seed in sorted({run["seed"] for run in runs}):
+        here = [run for run in runs if run["seed"] == seed]
+        for key, what in (
+            ("initial_weights", "initial weights"),
+            ("first_batches", "training data"),
+        ):
+            if len({run[key] for run in here}) > 1:
+                lines.append(f"seed {seed}: the methods' {what} differ")
+        for epoch in range(max(len(run["drawn"]) for run in here)):
+            # A run that ended early has fewer.
+            drawn = [run["drawn"][epoch] for run in here if epoch < len(run["drawn"])]
+            if len(set(drawn)) > 1:
+                lines.append(
+                    f"seed {seed}: the methods' order of data or draws of dropout and "
+                    f"augmentation differ from epoch {epoch + 1} on"
+                )
+                break
+    return lines
 
 
-def _cells(result, row):
-    metric = result.describe(result.metric)
-    difference = ""
-    if row["difference"] is not None:
-        difference = metric.difference(row["difference"])
-        if row["low"] is not None:
-            difference += f" ({metric.interval(row['low'], row['high'])})"
+def _fairness(result):
+    found = result.unequal()
+    if found or not result.runs:
+        return [f"Not a fair comparison: {line}." for line in found]
+    order = ""
+    if all(run["first_batches"] for run in result.runs):
+        order = ", the same batches in the same order"
     return [
-        row["method"],
-        f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else ""),
-        _plus_minus(row["last"], row["last_deviation"]),
-        _plus_minus(row["best"], row["best_deviation"]),
-        difference,
-        row["outcome"],
-        f"x {row['seconds_ratio']:.2f}" if row["seconds_ratio"] else "",
-        f"{row['parameters']:,}" if row["parameters"] else "differ",
-        f"{row['sparsity']:.1%}",
-        f"{row['file_bytes']:,}" if row["file_bytes"] else "differ",
+        f"For each seed all methods had the same initial weights{order} and, in each "
+        "epoch, the same draws of dropout and augmentation layers."
     ]
+
+
+def _column(key):
+    return lambda row: _plus_minus(row[key], row[f"{key}_deviation"])
+
+
+def _seeds(row):
+    return f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else "")
+
+
+def _difference(result, row):
+    if row["difference"] is None:
+        return ""
+    metric = result.describe(result.metric)
+    said = metric.difference(row["difference"])
+    if row["low"] is not None:
+        said += f" ({metric.interval(row['low'], row['high'])})"
+    return said
+
+
+def _whole(number):
+    return f"{number:,}" if number else "differ"
 
 
 def _plus_minus(mean, deviation):
@@ -169,10 +214,10 @@ def _plus_minus(mean, deviation):
     return f"{mean:.4f}" + (f" ± {deviation:.4f}" if deviation is not None else "")
 
 
-def _or_none(result, name):
+def _or_none(result, name, metric=None, **arguments):
     try:
-        return result.values(name, when="best")
-    except ValueError:  # no validation data, so no best epoch
+        return result.values(name, metric, **arguments)
+    except ValueError:  # no validation data, so no best epoch; no corruptions
         return {}
 
 

@@ -1,6 +1,9 @@
 """A small study for tests: functions that a child process imports by name."""
 
 import os
+import pathlib
+import signal
+import threading
 
 import keras
 import numpy as np
@@ -10,6 +13,7 @@ def build():
     model = keras.Sequential(
         [
             keras.Input((6,)),
+            keras.layers.GaussianNoise(0.1),  # an augmentation
             keras.layers.Dense(16, activation="relu"),
             keras.layers.Dropout(0.2),
             keras.layers.Dense(3),
@@ -28,14 +32,36 @@ def data():
 
 
 class Die(keras.callbacks.Callback):
-    """Ends the process at an epoch, as long as a file is there."""
+    """At an epoch, as long as a file is there, kills whom it names."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        flag = os.environ.get("DIE_FLAG")
-        if epoch == 2 and flag and os.path.exists(flag):
-            os.remove(flag)
-            os._exit(9)
+        flag = pathlib.Path(os.environ.get("DIE_FLAG", "/none"))
+        if epoch < 2 or not flag.exists():
+            return
+        whom = flag.read_text()
+        flag.unlink()
+        if whom == "child":
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getppid(), signal.SIGKILL)
+        threading.Event().wait()  # ends with the parent, or never
 
 
 def dying():
     return [Die()]
+
+
+def study(directory):
+    """The study in which processes die; what a killed parent ran."""
+    from keras_dsd import studies
+
+    return studies.compare(
+        "tests.studies.small:build",
+        "tests.studies.small:data",
+        methods=["dsd-0.5"],
+        epochs=3,
+        seeds=[0],
+        directory=directory,
+        fit={"batch_size": 16, "callbacks": "tests.studies.small:dying"},
+        threads=1,
+        verbose=0,
+    )

@@ -3,20 +3,28 @@
 import concurrent.futures
 import dataclasses
 import json
+import signal
 
 import keras
 import pytest
 
-from keras_dsd import studies
+from keras_dsd import phases, studies
 from keras_dsd.studies import probe, records
 from keras_dsd.studies.study import Study
+from tests import processes as tests_processes
+from tests.studies import small
 
 BUILD, DATA = "tests.studies.small:build", "tests.studies.small:data"
 
 
 def compare(directory, **changes):
     arguments = {
-        "methods": ["conventional", "lowered", "dsd-0.5"],
+        "methods": {
+            "conventional": "conventional",
+            "lowered": "lowered",
+            "dsd-0.5": "dsd-0.5",
+            "dsd-0": studies.Method(phases=phases.dsd(3, sparsity=0.0)),
+        },
         "epochs": 3,
         "seeds": [0],
         "directory": directory,
@@ -38,7 +46,7 @@ def run_of(result, method):
 
 def without_times(run):
     machine = {**run["machine"], "peak_memory_bytes": None}
-    model = {**run["model"], "latency_seconds": None, "file_bytes": None}
+    model = {**run["model"], "latency_seconds": None}
     return {**run, "seconds": None, "machine": machine, "model": model}
 
 
@@ -52,6 +60,12 @@ def test_methods_are_the_same_until_they_differ(result):
     assert conventional["history"][0]["loss"] == dsd["history"][0]["loss"]
     assert conventional["history"][1]["loss"] != dsd["history"][1]["loss"]
     assert dsd["history"][1]["sparsity"] == 0.5
+    # Without zeros it is its control to the end: rates, batches, dropout and noise.
+    nothing = run_of(result, "dsd-0")
+    for mine, theirs in zip(nothing["history"], lowered["history"], strict=True):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    assert conventional["drawn"] == lowered["drawn"] == dsd["drawn"]
+    assert len(set(dsd["drawn"])) == 3
     assert result.unequal() == []
 
 
@@ -65,6 +79,7 @@ def test_what_is_measured(result):
     assert run["resolution"] == 1 / 40
     parameters = {run["model"]["parameters"] for run in result.runs}
     assert parameters == {6 * 16 + 16 + 16 * 3 + 3}
+    assert len({run["model"]["file_bytes"] for run in result.runs}) == 1
     correct = sum(
         run["classes"]["accuracy"][label] * count
         for label, count in run["classes"]["counts"].items()
@@ -75,12 +90,12 @@ def test_what_is_measured(result):
 def test_the_result_in_all_its_forms(result, tmp_path):
     text = str(result)
     assert "Nothing can be concluded from one seed" in text
-    assert "same batches in the same order" in text
+    assert "same batches in the same order and, in each epoch, the same draws" in text
     assert result.to_markdown().startswith("| method |")
-    assert len(result.to_csv().splitlines()) == 4
+    assert len(result.to_csv().splitlines()) == 5
     result.to_json(tmp_path / "result.json")
     found = json.loads((tmp_path / "result.json").read_text())
-    assert len(found["runs"]) == 3
+    assert len(found["runs"]) == 4
     assert len(result.plot().axes) == 3
     worth = result.value(
         "dsd-0.5", cost_per_hour=2, events_per_month=100, cost_per_error=1, months=3
@@ -93,7 +108,7 @@ def test_the_result_in_all_its_forms(result, tmp_path):
 def test_a_finished_study_is_not_trained_again(result):
     files = sorted(result.directory.glob("runs/*/*.json"))
     before = [file.stat().st_mtime_ns for file in files]
-    again = compare(result.directory)
+    again = compare(result.directory, seeds=[0])
     assert [file.stat().st_mtime_ns for file in files] == before
     assert again.runs == result.runs
     assert not (result.directory / "unfinished").exists() or not list(
@@ -122,22 +137,31 @@ def test_another_study_is_refused_before_anything_is_trained(result):
 
 
 @pytest.mark.one_backend  # a minute; `Backup` is tried on all
-def test_a_killed_run_goes_on_to_the_same_end(tmp_path, monkeypatch):
+def test_killed_parents_and_children_end_the_same(tmp_path, monkeypatch):
     flag = tmp_path / "flag"
     monkeypatch.setenv("DIE_FLAG", str(flag))
-    arguments = {
-        "methods": ["dsd-0.5"],
-        "fit": {"batch_size": 16, "callbacks": "tests.studies.small:dying"},
-    }
-    whole = compare(tmp_path / "whole", **arguments)
-    flag.touch()
-    killed = compare(tmp_path / "killed", **arguments)
+    whole = small.study(tmp_path / "whole")
+    flag.write_text("parent")
+    done = tests_processes.run(
+        "from tests.studies import small; "
+        f"small.study({str(tmp_path / 'killed')!r}); print('LIVES')",
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert not list((tmp_path / "killed").glob("runs/*/*.json"))
+    assert list((tmp_path / "killed").glob("unfinished/*/journal.json"))
+    flag.write_text("child")
+    killed = small.study(tmp_path / "killed")
     assert not killed.runs
-    assert killed.failures[0]["error"]["exit_code"] == 9
+    assert killed.failures[0]["error"]["message"].startswith("killed by signal 9")
+    resumed = small.study(tmp_path / "killed")
     assert not flag.exists()
-    resumed = compare(tmp_path / "killed", **arguments)
-    assert not resumed.failures
     assert without_times(resumed.runs[0]) == without_times(whole.runs[0])
+    named = [
+        sorted(str(file.relative_to(folder)) for file in folder.rglob("*"))
+        for folder in (tmp_path / "whole", tmp_path / "killed")
+    ]
+    assert named[0] == named[1]
 
 
 def test_an_executor_gives_the_same_run(result, tmp_path):
@@ -183,7 +207,6 @@ def test_bad_input(changes, received, tmp_path):
 
 def prunable():
     import keras_dsd
-    from tests.studies import small
 
     return keras_dsd.make_prunable(small.build())
 
@@ -193,15 +216,15 @@ def uncompiled():
 
 
 def wrong_labels():
-    from tests.studies import small
-
     (x, _), validation, test = small.data()
     return (x, x), validation, (test[0], test[0])
 
 
-def empty():
-    from tests.studies import small
+def labels_from_one():
+    return tuple((x, y + 1) for x, y in small.data())
 
+
+def empty():
     train, validation, test = small.data()
     return (train[0][:0], train[1][:0]), validation, test
 
@@ -210,8 +233,6 @@ _kept = []
 
 
 def the_same():
-    from tests.studies import small
-
     _kept.append(small.build())
     return _kept[0]
 
@@ -225,7 +246,8 @@ def the_same():
         ({"build": dict}, "must return a `keras.Model`"),
         ({"data": empty}, "train data: "),
         ({"data": dict}, "no train data"),
-        ({"data": wrong_labels}, ""),
+        ({"data": wrong_labels}, "shape"),
+        ({"data": labels_from_one}, "Received: labels 1 to 3"),
         ({"metric": "f1"}, "Received: metric='f1'"),
     ],
 )
