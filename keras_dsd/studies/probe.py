@@ -30,8 +30,8 @@ def look(work):
         )
     model, _ = single_run.make_model(work)
     size = work.fit.get("batch_size") or single_run.BATCH_SIZE
-    metric, _ = single_run.choose_metric(model, data, work, size)
     check_labels(model, data)
+    metric, _ = single_run.choose_metric(model, data, work, size)
     found = {
         "version": records.VERSION,
         "parameters": int(model.count_params()),
@@ -50,7 +50,7 @@ def look(work):
 def check_labels(model, data):
     """Checks that each integer label names an output of the model.
 
-    One batch would not show it, and JAX goes on with labels that name none.
+    One batch might not show it, and JAX goes on with labels that name none.
 
     Raises:
         ValueError: one does not.
