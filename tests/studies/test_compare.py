@@ -246,7 +246,7 @@ def the_same():
         ({"build": dict}, "must return a `keras.Model`"),
         ({"data": empty}, "train data: "),
         ({"data": dict}, "no train data"),
-        ({"data": wrong_labels}, "shape"),
+        ({"data": wrong_labels}, "Received: labels "),
         ({"data": labels_from_one}, "Received: labels 1 to 3"),
         ({"metric": "f1"}, "Received: metric='f1'"),
     ],
