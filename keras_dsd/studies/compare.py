@@ -172,7 +172,6 @@ def _backend():
 
 def one_run(data, environment, tell=None, children=None):
     """Makes one run in a fresh process; what executors are given to call."""
-    environment = {**_backend(), **environment}
     return processes.run(
         "single_run", data, environment=environment, tell=tell, children=children
     )
@@ -191,7 +190,7 @@ def _play_here(study, missing, told, workers, threads):
             told.began(run)
             return one_run(
                 study.work(*run).to_bytes(),
-                share,
+                {**_backend(), **share},
                 tell=functools.partial(told.epoch, run),
                 children=children,
             )
@@ -210,8 +209,9 @@ def _play_here(study, missing, told, workers, threads):
 
 
 def _play_there(study, missing, told, executor):
+    # The backend is this machine's: a worker may have another one set.
     futures = {
-        executor.submit(one_run, study.work(*run).to_bytes(), {}): run
+        executor.submit(one_run, study.work(*run).to_bytes(), _backend()): run
         for run in missing
     }
     try:

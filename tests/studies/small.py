@@ -50,7 +50,7 @@ def dying():
     return [Die()]
 
 
-def study(directory):
+def study(directory, executor=None):
     """The study in which processes die; what a killed parent ran."""
     from keras_dsd import studies
 
@@ -63,5 +63,6 @@ def study(directory):
         directory=directory,
         fit={"batch_size": 16, "callbacks": "tests.studies.small:dying"},
         threads=1,
+        executor=executor,
         verbose=0,
     )

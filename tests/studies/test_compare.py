@@ -3,7 +3,6 @@
 import concurrent.futures
 import dataclasses
 import json
-import signal
 
 import keras
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from keras_dsd import phases, studies
 from keras_dsd.studies import probe, records
 from keras_dsd.studies.study import Study
-from tests import processes as tests_processes
 from tests.studies import small
 
 BUILD, DATA = "tests.studies.small:build", "tests.studies.small:data"
@@ -42,12 +40,6 @@ def result(tmp_path_factory):
 
 def run_of(result, method):
     return next(run for run in result.runs if run["method"] == method)
-
-
-def without_times(run):
-    machine = {**run["machine"], "peak_memory_bytes": None}
-    model = {**run["model"], "latency_seconds": None}
-    return {**run, "seconds": None, "machine": machine, "model": model}
 
 
 def test_methods_are_the_same_until_they_differ(result):
@@ -134,34 +126,6 @@ def test_another_study_is_refused_before_anything_is_trained(result):
         study = Study.of(BUILD, DATA, **{**wanted, **changes})
         with pytest.raises(records.StudyError, match=r"another study .*Received: dir"):
             study.claim()
-
-
-@pytest.mark.one_backend  # a minute; `Backup` is tried on all
-def test_killed_parents_and_children_end_the_same(tmp_path, monkeypatch):
-    flag = tmp_path / "flag"
-    monkeypatch.setenv("DIE_FLAG", str(flag))
-    whole = small.study(tmp_path / "whole")
-    flag.write_text("parent")
-    done = tests_processes.run(
-        "from tests.studies import small; "
-        f"small.study({str(tmp_path / 'killed')!r}); print('LIVES')",
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert not list((tmp_path / "killed").glob("runs/*/*.json"))
-    assert list((tmp_path / "killed").glob("unfinished/*/journal.json"))
-    flag.write_text("child")
-    killed = small.study(tmp_path / "killed")
-    assert not killed.runs
-    assert killed.failures[0]["error"]["message"].startswith("killed by signal 9")
-    resumed = small.study(tmp_path / "killed")
-    assert not flag.exists()
-    assert without_times(resumed.runs[0]) == without_times(whole.runs[0])
-    named = [
-        sorted(str(file.relative_to(folder)) for file in folder.rglob("*"))
-        for folder in (tmp_path / "whole", tmp_path / "killed")
-    ]
-    assert named[0] == named[1]
 
 
 def test_an_executor_gives_the_same_run(result, tmp_path):
