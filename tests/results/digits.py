@@ -1,0 +1,97 @@
+"""Perceptrons on pictures: scikit-learn's digits; CIFAR-10 at 8 x 8, which is harder.
+
+Knows Keras and arrays.
+"""
+
+import functools
+import math
+
+import keras
+import numpy as np
+
+from tests.results import packs
+
+INPUTS = {"digits": 64, "cifar": 192}
+CLASSES = 10
+AN_EPOCH = 900  # examples or more: what an epoch costs besides its steps is spent less
+HELD_OUT = 200  # validation items
+NOISE = {"digits": 0.3, "cifar": 0.1}  # deviation, of pixels from 0 to 1
+TESTED = {"digits": 597, "cifar": 1000}
+
+
+def build(pack, width):
+    """Returns a compiled perceptron with two hidden layers of one width."""
+    model = keras.Sequential(
+        [
+            keras.Input((INPUTS[pack],)),
+            keras.layers.Dense(width, activation="relu", name="first"),
+            keras.layers.Dense(width, activation="relu", name="hidden"),
+            keras.layers.Dense(CLASSES, name="logits"),
+        ]
+    )
+    compiled(model, keras.optimizers.SGD(0.05, momentum=0.9))
+    return model
+
+
+def compiled(model, optimizer):
+    """Compiles a classifier of logits; its metrics heed weights of test items."""
+    model.compile(
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[
+            "accuracy",
+            keras.metrics.SparseCategoricalCrossentropy(
+                name="cross_entropy", from_logits=True
+            ),
+        ],
+    )
+
+
+def narrower(pack, width, sparsity):
+    """Returns the width whose dense model has the weights that a sparse one keeps."""
+    kept = (1 - sparsity) * (INPUTS[pack] * width + width**2 + width * CLASSES)
+    inputs = INPUTS[pack] + CLASSES
+    return max(1, round((math.sqrt(inputs**2 + 4 * kept) - inputs) / 2))
+
+
+@functools.cache
+def _pictures(pack, folder):
+    if pack == "digits":
+        from sklearn.datasets import load_digits
+
+        x, y = load_digits(return_X_y=True)
+        return (x / 16).astype("float32"), y.astype("int32")
+    train, test = packs.load(folder, "cifar10_jpeg")
+    x = np.concatenate([train[0], test[0]]).astype("float32") / 255
+    x = x.reshape(-1, 8, 4, 8, 4, 3).mean(axis=(2, 4)).reshape(len(x), -1)
+    return x, np.concatenate([train[1], test[1]]).astype("int32")
+
+
+def data(pack, examples, wrong, folder, seed):
+    """Returns train, validation and test data, all drawn anew by the seed.
+
+    An epoch sees few examples several times, so that all settings train about as long.
+
+    Args:
+        pack: "digits" or "cifar".
+        examples: how many train.
+        wrong: share of training labels that are another class's.
+        folder: of the packs.
+        seed: of the draw.
+    """
+    x, y = _pictures(pack, folder)
+    rng = np.random.default_rng((1607, seed))
+    order = rng.permutation(len(x))
+    test = order[: TESTED[pack]]
+    held_out, train = np.split(order[TESTED[pack] :][: HELD_OUT + examples], [HELD_OUT])
+    labels = y[train].copy()
+    false = rng.permutation(examples)[: int(wrong * examples)]
+    labels[false] = (labels[false] + rng.integers(1, CLASSES, len(false))) % CLASSES
+    times = max(1, AN_EPOCH // examples)
+    train, labels = np.tile(train, times), np.tile(labels, times)
+    noisy = x[test] + NOISE[pack] * rng.normal(size=x[test].shape)
+    return (
+        (x[train], labels),
+        (x[held_out], y[held_out]),
+        packs.with_noisy(x[test], noisy, y[test]),
+    )

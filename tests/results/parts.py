@@ -1,0 +1,236 @@
+"""The parts of the map: which methods meet which data, how often.
+
+Knows models and data by their functions.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+from keras_dsd import phases, studies
+from tests.results import digits, language, speech
+
+CONTROLS = ("conventional", "lowered", "restarts", "averaged", "early_stopping")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One model on one kind of data.
+
+    Args:
+        name: of the setting; a file is named after it.
+        build: function without arguments that returns a compiled model.
+        data: function of the folder of the data packs and of a seed that returns
+            train, validation and test data. Each seed draws its own.
+        narrow: {name of a method: function that builds a dense model with as many
+            weights as a sparse one keeps}. Defaults to none.
+        needs: names of packs of data. Defaults to none: scikit-learn's digits.
+    """
+
+    name: str
+    build: Callable
+    data: Callable
+    narrow: dict = dataclasses.field(default_factory=dict)
+    needs: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Settings that are compared by the same methods.
+
+    Args:
+        name: of the part.
+        title: a sentence for the page.
+        settings: tuple of `Setting`, the most telling first.
+        methods: dict of names and `studies.Method`s, or names of built-in ones.
+        controls: {method: name of its control}, where that isn't "conventional".
+        epochs: of each run.
+        seeds: how many; they are 0, 1, 2 and so on.
+        fit: dict of arguments of `fit`.
+        metric: what counts.
+        mode: "min" or "max".
+    """
+
+    name: str
+    title: str
+    settings: tuple
+    methods: dict
+    controls: dict
+    epochs: int
+    seeds: int
+    fit: dict
+    metric: str
+    mode: str
+
+
+SPARSITIES = (0.3, 0.6, 0.95)
+DIGITS_EPOCHS = 21  # of about 30 steps, see `digits.data`
+DIGITS_EVERY = 20  # steps between updates of moving masks: 22 of them or more
+PATIENCE = 4  # epochs of `early_stopping`, where a run has few
+
+
+def _moving(epochs, method, sparsity, every, **arguments):
+    return studies.Method(
+        phases=phases.dst(epochs, method, sparsity, update_every=every),
+        track_gradients=method == "rigl",
+        **arguments,
+    )
+
+
+def _early_stopping(epochs):
+    plateau = phases.Plateau(patience=PATIENCE)
+    return studies.Method(phases=[phases.Dense(epochs, until=plateau)])
+
+
+def _regimes():
+    inner = {"exclude": "first|logits"}  # the first and the last layer stay dense
+    methods: dict = {name: name for name in CONTROLS}
+    controls = {}
+    methods["early_stopping"] = _early_stopping(DIGITS_EPOCHS)
+    for sparsity in SPARSITIES:
+        for family in ("dsd", "restart"):
+            methods[f"{family}-{sparsity}"] = f"{family}-{sparsity}"
+        for family in ("static", "set", "rigl"):
+            methods[f"{family}-{sparsity}"] = _moving(
+                DIGITS_EPOCHS, family, sparsity, DIGITS_EVERY
+            )
+    methods["dsd-0.6-inner"] = studies.Method(
+        phases=phases.dsd(DIGITS_EPOCHS, 0.6), wrap=inner
+    )
+    methods["rigl-0.6-inner"] = _moving(
+        DIGITS_EPOCHS, "rigl", 0.6, DIGITS_EVERY, wrap=inner
+    )
+    for name in methods:
+        family = name.split("-")[0]
+        if family in ("dsd", "restart"):
+            controls[name] = {"dsd": "lowered", "restart": "restarts"}[family]
+    return Part(
+        name="regimes",
+        title="Perceptrons with two hidden layers: width, number of examples, share of "
+        "wrong labels, sparsity",
+        settings=tuple(_perceptrons()),
+        methods=methods,
+        controls=controls,
+        epochs=DIGITS_EPOCHS,
+        seeds=12,
+        fit={"batch_size": 32},
+        metric="accuracy",
+        mode="max",
+    )
+
+
+def _perceptrons():
+    # The first is the setting that was measured before; then its neighbours.
+    grid = [
+        ("digits", 512, 300, 0.2),
+        ("digits", 512, 300, 0.0),
+        ("digits", 512, 300, 0.4),
+        ("digits", 64, 300, 0.2),
+        ("digits", 512, 1000, 0.2),
+        ("digits", 64, 1000, 0.0),
+        ("cifar", 512, 1000, 0.0),
+        ("cifar", 512, 1000, 0.4),
+        ("cifar", 64, 1000, 0.0),
+    ]
+    for pack, width, examples, wrong in grid:
+        make = functools.partial(digits.build, pack)
+        yield Setting(
+            name=f"{pack}-{width}-{examples}-{round(100 * wrong)}",
+            build=functools.partial(make, width),
+            data=functools.partial(digits.data, pack, examples, wrong),
+            narrow={
+                f"narrow-{sparsity}": functools.partial(
+                    make, digits.narrower(pack, width, sparsity)
+                )
+                for sparsity in (0.6, 0.95)
+            },
+            needs=("cifar10_jpeg",) if pack == "cifar" else (),
+        )
+
+
+def _language():
+    methods: dict = {name: name for name in CONTROLS}
+    methods["early_stopping"] = _early_stopping(language.EPOCHS)
+    for name in ("dsd-0.3", "dsd-0.5", "dsd-0.8", "dsdsd-0.5", "acdc-0.8"):
+        methods[name] = name
+    methods["restart-0.5"] = "restart-0.5"
+    controls = {name: "lowered" for name in methods if name.startswith("dsd-")}
+    return Part(
+        name="language",
+        title="An LSTM of 96 units that predicts the next character of Shakespeare",
+        settings=tuple(
+            Setting(
+                name=f"lstm-{characters // 1000}k-dropout{round(100 * dropout)}",
+                build=functools.partial(language.build, dropout),
+                data=functools.partial(language.data, characters),
+                needs=("text_shakespeare",),
+            )
+            for characters, dropout in (
+                (20_000, 0.0),
+                (20_000, 0.3),
+                (200_000, 0.0),
+                (200_000, 0.3),
+            )
+        ),
+        methods=methods,
+        controls={**controls, "restart-0.5": "restarts"},
+        epochs=language.EPOCHS,
+        seeds=8,
+        fit={"batch_size": 32},
+        metric="bits",
+        mode="min",
+    )
+
+
+def _speech():
+    methods: dict = {name: name for name in CONTROLS}
+    controls = {}
+    for sparsity in (0.3, 0.5, 0.7):
+        methods[f"dsd-{sparsity}"] = f"dsd-{sparsity}"
+        controls[f"dsd-{sparsity}"] = "lowered"
+        for family in ("static", "rigl"):
+            methods[f"{family}-{sparsity}"] = _moving(
+                speech.EPOCHS, family, sparsity, 50
+            )
+    methods["dsd-0.5-inner"] = studies.Method(
+        phases=phases.dsd(speech.EPOCHS, 0.5), wrap={"exclude": "first|logits"}
+    )
+    controls["dsd-0.5-inner"] = "lowered"
+    return Part(
+        name="speech",
+        title="A 1-D CNN of 64 channels on spoken digits: 400 of five speakers train, "
+        "the sixth, unheard, tests; each seed holds out the next speaker",
+        settings=(
+            Setting(
+                name="cnn-400",
+                build=speech.build,
+                data=speech.data,
+                needs=("speech_fsdd",),
+            ),
+        ),
+        methods=methods,
+        controls=controls,
+        epochs=speech.EPOCHS,
+        seeds=12,
+        fit={"batch_size": 32},
+        metric="accuracy",
+        mode="max",
+    )
+
+
+def all_parts():
+    """Returns {name: `Part`}."""
+    return {part.name: part for part in (_regimes(), _language(), _speech())}
+
+
+def missing_packs(part, data, only=""):
+    """Returns the files that a part needs and a folder of data lacks."""
+    wanted = {
+        file
+        for setting in part.settings
+        if only in setting.name
+        for pack in setting.needs
+        for file in (f"{pack}.npz", f"load_{pack}.py")
+    }
+    return sorted(file for file in wanted if not (pathlib.Path(data) / file).exists())
