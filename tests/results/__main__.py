@@ -61,6 +61,7 @@ def _arguments(given):
 def main(given=None):
     """Does what the command line says; returns the exit status."""
     args = _arguments(given)
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     if args.part:
         status = _play(args)
         if status:
@@ -74,7 +75,6 @@ def main(given=None):
 
 
 def _play(args):
-    os.environ.setdefault("KERAS_BACKEND", "jax")
     # Programs that JAX compiled once serve all runs: most of a short one is compiling.
     compiled = pathlib.Path(args.studies).absolute() / "compiled"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))

@@ -1,0 +1,193 @@
+"""The page: `docs/results.md` and its figures, of lines alone.
+
+No number stands here that is not computed from lines. Knows readings and figures.
+"""
+
+import statistics
+
+from tests.results import claims, figures, lines, parts, reading
+
+HEAD = """\
+# Where does it help? Results on small real data
+
+Made by `python -m tests.results --page` from the lines in `tests/results/lines`, one
+for each run; no number on this page has another source. Words are those of
+[verdicts](studies.md#verdicts): "better" and "worse" need both tests below 5 %, after
+Holm over all methods of a table; otherwise "not shown", which is **not** "the same". A
+difference is that of pairs: for a seed all methods have the same data, start and
+batches (but `narrow`, which can only have the same data). Each seed draws its own
+training, validation and test items, wrong labels and start. All numbers are of test
+data after the last epoch.
+
+Controls: `lowered` and `restarts` move the rate as `dsd` and `restart` do, and have no
+mask; `averaged` evaluates an average of the weights; `early_stopping` ends when the
+validation loss stalls; `narrow-s` is a dense model with as many weights as sparsity s
+keeps. `-inner` leaves the first and the last layer dense. A setting of `regimes` is
+called by its data, the width of its layers, how many examples train it, and the
+percentage of wrong labels among them.
+"""
+
+GO_ON = """\
+## How to go on
+
+Each of these goes on where it stopped, with the backend that `KERAS_BACKEND` names (JAX
+where it names none), and then writes the lines of all seeds that are whole:
+
+```bash
+python -m tests.results --part regimes --hours 4 --workers 2
+python -m tests.results --part language --hours 2 --workers 2
+python -m tests.results --part speech --hours 1 --workers 2
+python -m tests.results --page
+```
+
+`--data` names the folder of the data packs (`cifar10_jpeg`, `text_shakespeare`,
+`speech_fsdd`, each an `.npz` with its loader), `--studies` a folder outside of the
+repository for what unfinished runs leave; `--only` chooses settings by a part of
+their names. `--part regimes --repeat 3` draws three lines at random, makes their runs
+anew and compares them to the bit.
+"""
+
+
+def write(lines_folder, docs):
+    """Writes the page and its figures; returns their paths.
+
+    Args:
+        lines_folder: path of the folder of lines.
+        docs: path of the folder of documents.
+    """
+    found = lines.read_all(lines_folder)
+    written = []
+    for name, figure in drawn(found).items():
+        path = docs / "images" / f"results_{name}.png"
+        figure.savefig(path, dpi=110, metadata={"Software": None})
+        written.append(path)
+    page = docs / "results.md"
+    page.write_text(text(found), encoding="utf-8")
+    return [*written, page]
+
+
+def text(found):
+    """Returns the page.
+
+    Args:
+        found: {part: {setting: lines}}.
+    """
+    sections = [HEAD, _progress(found), claims.section(found)]
+    for name, part in parts.all_parts().items():
+        sections.append(f"## {part.title} (`{name}`)\n")
+        settings = found.get(name, {})
+        if not settings:
+            sections.append("No seed of this part is finished.\n")
+            continue
+        for key in _figures(settings):
+            sections.append(
+                f"![{key}](images/results_{name}_{key}.png)\n\nDifference to "
+                "`conventional`; green better, red worse, grey not shown.\n"
+            )
+        sections += [
+            _table(setting, settings[setting]) for setting in _ordered(part, settings)
+        ]
+    return "\n".join([*sections, GO_ON])
+
+
+def _ordered(part, settings):
+    return [one.name for one in part.settings if one.name in settings]
+
+
+def _progress(found):
+    rows = [
+        "## What was run\n",
+        "| part | setting | seeds | of | runs |",
+        "|---|---|---|---|---|",
+    ]
+    for name, part in parts.all_parts().items():
+        for setting in part.settings:
+            here = found.get(name, {}).get(setting.name, [])
+            count = reading.seeds(here)
+            left = "" if count >= part.seeds else ", unfinished"
+            rows.append(
+                f"| {name} | {setting.name} | {count}{left} | {part.seeds} | "
+                f"{len(here)} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _table(setting, found):
+    """Returns the table of one setting: each method, by each measure."""
+    shown = reading.measures(found)
+    main = shown[0]
+    heads = ["method", main.heading]
+    heads += [f"{one.heading}: difference, verdict" for one in shown]
+    heads += [f"{main.heading}: against its control", "parameters not 0"]
+    by_measure = [reading.judged(found, one) for one in shown]
+    own = reading.controlled(found, main)
+    lines_of_table = [
+        f"### {setting}, {reading.seeds(found)} seeds\n",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for method in reading.methods(found):
+        cells = [method, _mean(reading.values(found, method, main), main)]
+        cells += [
+            _cell(verdicts.get(method), one)
+            for verdicts, one in zip(by_measure, shown, strict=True)
+        ]
+        cells += [_cell(own.get(method), main), f"{_kept(found, method):,}"]
+        lines_of_table.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines_of_table) + "\n"
+
+
+def _mean(values, measure):
+    numbers = [value * (100 if measure.points else 1) for value in values.values()]
+    if not numbers:
+        return "diverged"
+    digits = 1 if measure.points else 3
+    spread = f" ± {statistics.stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
+    return f"{statistics.fmean(numbers):.{digits}f}{spread}"
+
+
+def _cell(verdict, measure):
+    if verdict is None or verdict.difference is None:
+        return ""
+    scale, digits = (100, 2) if measure.points else (1, 3)
+    shown = f"{verdict.difference * scale:+.{digits}f}"
+    if verdict.low is not None:
+        ends = [f"{end * scale:+.{digits}f}" for end in (verdict.low, verdict.high)]
+        shown += f" ({ends[0]} to {ends[1]})"
+    word = verdict.outcome
+    return f"{shown} {f'**{word}**' if word in ('better', 'worse') else word}"
+
+
+def _kept(found, method):
+    kept = [
+        line["parameters"] - line["zeros"] for line in found if line["method"] == method
+    ]
+    return round(statistics.fmean(kept))
+
+
+def drawn(found):
+    """Returns {name: figure} of all parts that have lines."""
+    made = {}
+    for name, part in parts.all_parts().items():
+        settings = found.get(name, {})
+        rows = _ordered(part, settings)
+        for key in _figures(settings):
+            measure = reading.MEASURES[key]
+            verdicts, columns = {}, {}
+            for setting in rows:
+                for method, verdict in reading.judged(
+                    settings[setting], measure
+                ).items():
+                    verdicts[setting, method] = verdict
+                    columns[method] = None
+            made[f"{name}_{key}"] = figures.regimes(
+                rows, list(columns), verdicts, f"{measure.heading}: {part.name}"
+            )
+    return made
+
+
+def _figures(settings):
+    if not settings:
+        return []
+    shown = reading.measures(next(iter(settings.values())))
+    return [one.name for one in shown if one.name != "cross_entropy"]

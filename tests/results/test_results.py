@@ -1,0 +1,157 @@
+"""The map: lines become tables, figures and verdicts, and the page is what they say."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+import keras_dsd
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("scipy")
+
+from keras_dsd.studies.measuring import pack
+from tests.results import __main__ as command
+from tests.results import lines, packs, page, parts, playing, reading
+
+pytestmark = pytest.mark.one_backend
+
+DOCS = pathlib.Path(keras_dsd.__file__).parents[1] / "docs"
+ACCURACY = reading.MEASURES["accuracy"]
+
+
+def line(method, seed, accuracy, right=(1, 1, 1, 0)):
+    """Returns a made-up line; two clean test items, then two noisy ones."""
+    labels = np.array([3, 5, 3, 5])
+    return {
+        "setting": "digits-512-300-20",
+        "method": method,
+        "seed": seed,
+        "last": {"test": {"accuracy": accuracy, "cross_entropy": 1 - accuracy}},
+        "parameters": 100,
+        "zeros": 40,
+        "predicted": pack(np.where(right, labels, 0)),
+        "labels": pack(labels),
+    }
+
+
+@pytest.fixture
+def made_up(tmp_path):
+    found = [
+        line("conventional", 0, 0.5),
+        line("dsd-0.3", 0, 0.75),
+        line("lowered", 0, 0.5, right=(1, 0, 0, 0)),
+    ]
+    lines.write(tmp_path / "regimes" / "digits-512-300-20.jsonl.gz", found)
+    return tmp_path
+
+
+def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
+    docs = tmp_path / "docs"
+    (docs / "images").mkdir(parents=True)
+    written = page.write(made_up, docs)
+    assert [path.name for path in written] == [
+        "results_regimes_accuracy.png",
+        "results_regimes_noisy.png",
+        "results.md",
+    ]
+    assert all(path.stat().st_size > 1000 for path in written)
+    text = written[-1].read_text()
+    assert "| regimes | digits-512-300-20 | 1, unfinished | 12 | 3 |" in text
+    assert "| dsd-0.3 | 75.0 | +25.00 nothing | 0.00 nothing |" in text.replace(
+        "+0.00", "0.00"
+    )
+    assert "| speech | cnn-400 | 0, unfinished | 12 | 0 |" in text
+
+
+def test_lines_are_read_as_written_and_equal_lines_are_equal_bytes(made_up):
+    (path,) = made_up.glob("*/*.gz")
+    before = path.read_bytes()
+    found = lines.read_all(made_up)["regimes"]["digits-512-300-20"]
+    assert [one["method"] for one in found] == ["conventional", "dsd-0.3", "lowered"]
+    lines.write(path, found[::-1])
+    assert path.read_bytes() == before
+
+
+def test_accuracy_under_noise_is_that_of_the_second_half():
+    assert lines.value(line("dsd-0.3", 0, 1.0, right=(0, 0, 1, 0)), "noisy") == 0.5
+
+
+def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
+    found = [line("conventional", seed, 0.5) for seed in range(8)]
+    found += [line("lowered", seed, 0.7) for seed in range(8)]
+    found += [line("dsd-0.3", seed, 0.7 + seed / 1000) for seed in range(8)]
+    # Two test items: differences are taken to vary by no less than one of them.
+    found = [
+        {**one, "labels": pack(range(2000)), "predicted": pack([0] * 2000)}
+        for one in found
+    ]
+    assert reading.judged(found, ACCURACY)["dsd-0.3"].outcome == "better"
+    own = reading.controlled(found, ACCURACY)["dsd-0.3"]
+    assert (own.against, own.count) == ("lowered", 8)
+    assert own.difference == pytest.approx(0.0035)
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="an installed copy")
+def test_the_page_is_what_the_committed_lines_give():
+    assert (DOCS / "results.md").read_text() == page.text(lines.read_all())
+
+
+def test_lines_stay_small():
+    files = list(lines.FOLDER.glob("*/*.gz"))
+    assert all(path.stat().st_size < 1_000_000 for path in files)
+
+
+@pytest.mark.parametrize("name", list(parts.all_parts()))
+def test_every_part_names_its_controls_and_its_data(name, tmp_path):
+    part = parts.all_parts()[name]
+    assert reading.BASELINE in part.methods
+    assert set(part.controls.values()) <= set(part.methods)
+    assert len({setting.name for setting in part.settings}) == len(part.settings)
+    packed = [setting for setting in part.settings if setting.needs]
+    assert parts.missing_packs(part, tmp_path, packed[0].name)
+    with pytest.raises(FileNotFoundError, match="Received: "):
+        packed[0].data(tmp_path, 0)
+
+
+def test_without_its_data_a_part_says_what_it_needs(tmp_path, capsys):
+    assert command.main(["--part", "speech", "--data", str(tmp_path)]) == 1
+    assert re.search(r"speech_fsdd\.npz .*Received: ", capsys.readouterr().out)
+    assert command.main(["--part", "video"]) == 2
+
+
+def test_digits_are_drawn_anew_by_each_seed():
+    setting = parts.all_parts()["regimes"].settings[0]
+    (x, y), held_out, test = setting.data("", 0)
+    assert (len(x), len(held_out[0]), len(test[0])) == (900, 200, 2 * 597)
+    assert test[2].sum() == 597
+    again, other = setting.data("", 0)[0], setting.data("", 1)[0]
+    np.testing.assert_array_equal(again[1], y)
+    assert not np.array_equal(other[1], y)
+    # An epoch sees each of 300 examples three times, with the same label.
+    np.testing.assert_array_equal(y[:300], y[300:600])
+    np.testing.assert_array_equal(x[:300], x[600:])
+
+
+def test_a_narrower_model_has_the_weights_that_sparsity_keeps():
+    setting = parts.all_parts()["regimes"].settings[0]
+    full = setting.build().count_params()
+    for name, build in setting.narrow.items():
+        kept = 1 - float(name.split("-")[1])
+        assert build().count_params() == pytest.approx(kept * full, rel=0.03)
+
+
+def test_weights_of_test_items_leave_noisy_ones_out():
+    x, y, weights = packs.with_noisy(np.ones((3, 2)), np.zeros((3, 2)), np.arange(3))
+    assert (x.shape, y.tolist()) == ((6, 2), [0, 1, 2, 0, 1, 2])
+    assert weights.tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_a_dry_run_makes_a_run_and_its_line(tmp_path):
+    part = parts.all_parts()["regimes"]
+    counts = playing.rehearse(part, folder=tmp_path, data="", only="digits-64-300")
+    assert counts == {"digits-64-300-20": 1}
+    (found,) = lines.read_all(tmp_path / "lines")["regimes"]["digits-64-300-20"]
+    assert found["epochs_trained"] == 3
+    assert 0 < lines.value(found, "noisy") < lines.value(found, "accuracy") < 1
