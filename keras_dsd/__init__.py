@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keras_dsd.training import audit, phases
     from keras_dsd.training.backup import Backup
     from keras_dsd.training.callback import DSDCallback
+    from keras_dsd.training.phases import recipe
 
 __all__ = [
     "Backup",
@@ -35,6 +36,7 @@ __all__ = [
     "masks",
     "patterns",
     "phases",
+    "recipe",
     "regrowth",
     "schedules",
     "sparsity_report",
@@ -54,6 +56,7 @@ _PLACES = {
     "masks": "keras_dsd.sparsity.masks",
     "patterns": "keras_dsd.sparsity.patterns",
     "phases": "keras_dsd.training.phases",
+    "recipe": "keras_dsd.training.phases:recipe",
     "regrowth": "keras_dsd.regrowth",
     "robustness": "keras_dsd.robustness",
     "schedules": "keras_dsd.sparsity.schedules",

@@ -28,6 +28,7 @@ EXTRAS = {
         "rich": "rich",
         "scipy": "scipy",
     },
+    "yaml": {"yaml": "pyyaml"},
 }
 
 

@@ -5,6 +5,7 @@ import contextlib
 OK = 0
 MISSING = 1  # packages that the command needs
 WRONG = 2  # an argument, or a file that it names; `argparse` has the same
+FAILED = 3  # some runs of a study have no result
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 BROKEN_PIPE = 141  # and for one whose output nobody reads any more
 
@@ -24,4 +25,6 @@ def refusing(parser, *errors):
     except BrokenPipeError:
         raise
     except (OSError, TypeError, ValueError, *errors) as error:
-        parser.exit(WRONG, f"{parser.prog}: error: {error}\n")
+        # One line: what a child process printed, say, comes after the first.
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        parser.exit(WRONG, f"{parser.prog}: error: {first}\n")

@@ -17,6 +17,8 @@ __all__ = [
     "demo",
     "methods",
     "paired",
+    "planning",
+    "study_file",
     "verdicts",
     "worth",
 ]

@@ -122,12 +122,13 @@ def _play(study, workers, threads, executor, verbose):
     """Makes the runs of a study that have no record yet."""
     missing = []
     for run in study.runs:
-        if _is_finished(study, run):
+        if is_finished(study, run):
             _tidy(study, run)
         else:
             missing.append(run)
     if not missing:
         return
+    study.checked()
     if not study.place.study.exists():
         look(study)  # a study that has its folder was looked at
     study.claim()
@@ -153,7 +154,8 @@ def look(study, *, timed=False):
     return found
 
 
-def _is_finished(study, run):
+def is_finished(study, run):
+    """Returns whether a run has its record."""
     with contextlib.suppress(FileNotFoundError, records.StudyError):
         records.read(study.place.run(*run))
         return True

@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 
-from keras_dsd import regrowth
 from keras_dsd._shared import checks
 from keras_dsd._shared.config import Config
 from keras_dsd.training import phases
@@ -101,6 +100,23 @@ def as_dense(plan):
     ]
 
 
+def needs_gradients(plan):
+    """Returns whether phases need `track_gradients=True`.
+
+    >>> from keras_dsd import phases
+    >>> from keras_dsd.studies import methods
+    >>> methods.needs_gradients(phases.dst(9, "rigl"))
+    True
+    """
+    moving = [getattr(phase, "regrowth", None) for phase in plan]
+    each = [
+        method
+        for found in moving
+        for method in (found.values() if isinstance(found, dict) else [found])
+    ]
+    return any("gradient" in method.needs for method in each if method is not None)
+
+
 def _dense(make):
     return lambda epochs, sparsity: Method(phases=make(epochs, sparsity))
 
@@ -110,13 +126,9 @@ def _control_of(make):
 
 
 def _moving(name):
-    method = regrowth.get(name)
-
     def build(epochs, sparsity):
-        return Method(
-            phases=phases.dst(epochs, method=name, sparsity=sparsity),
-            track_gradients="gradient" in method.needs,
-        )
+        plan = phases.dst(epochs, method=name, sparsity=sparsity)
+        return Method(phases=plan, track_gradients=needs_gradients(plan))
 
     return build
 

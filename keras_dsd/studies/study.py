@@ -103,6 +103,10 @@ class Study:
         Raises:
             records.StudyError: it holds another study, or something else.
         """
+        records.write(self.place.study, self.checked())
+
+    def checked(self):
+        """Returns what `claim` writes, after the same checks; writes nothing."""
         mine = self._identity()
         if self.place.study.exists():
             before = records.read(self.place.study)
@@ -113,7 +117,7 @@ class Study:
                 "`directory` holds files, and no study. "
                 f"Received: directory={str(self.directory)!r}"
             )
-        records.write(self.place.study, mine)
+        return mine
 
     def _identity(self):
         shared = {

@@ -39,6 +39,8 @@ def new_modules(argv, code):
         (["train"], 2),
         (["demo", "--help"], 0),
         (["demo", "--seeds", "few"], 2),
+        (["compare", "--help"], 0),
+        (["report"], 2),
         (["audit"], 2),
         (["robustness", "--help"], 0),
         (["robustness", "model.keras"], 2),

@@ -109,6 +109,8 @@ VALID = {
         "pattern": None,
         "track_gradients": True,
     },
+    "recipe": lambda: {"name": "dsd", "epochs": 5, "sparsity": 0.5},
+    "phases.recipe": lambda: {"name": "acdc", "epochs": 9, "cycles": 2},
     "hold_zeros": lambda: {"model": wrapped()},
     "make_prunable": lambda: {
         "model": helpers.mlp(),

@@ -1,7 +1,10 @@
-"""Lists of phases that have a name: `dsd`, `dst`, `acdc` and `restart`.
+"""Lists of phases that have a name, `dsd` say; `recipe` finds them by it.
 
 Knows phases only.
 """
+
+import inspect
+from collections.abc import Callable
 
 from keras_dsd import regrowth
 from keras_dsd._shared import checks
@@ -149,3 +152,54 @@ def restart(epochs, sparsity=0.5, cycles=2):
         result.append(Redense(part, restore="random", lr_factor=1.0))
     result.append(Dense(part, lr_factor=0.1))
     return result
+
+
+def _dsdsd(epochs, sparsity=0.3):
+    return dsd(epochs, sparsity, cycles=2)
+
+
+def _robust(epochs, sparsity=0.4):
+    return dst(epochs, "rigl", sparsity)
+
+
+_RECIPES: dict[str, Callable[..., list[Phase]]] = {
+    "acdc": acdc,
+    "dsd": dsd,
+    "dsdsd": _dsdsd,
+    "dst": dst,
+    "restart": restart,
+    "robust": _robust,
+}
+
+
+def recipe(name, epochs, **options):
+    """Returns the phases of a recipe by its name, for `DSDCallback`.
+
+    Args:
+        name: `"dsd"`, `"acdc"`, `"restart"` or `"dst"`: what `phases` has under that
+            name; `"dsdsd"`: two cycles of DSD; `"robust"`: RigL at 40 %, where Wu et
+            al. (2025) report the largest gain under corruptions; as all that asks for
+            dense gradients, it needs `make_prunable(model, track_gradients=True)`.
+        epochs: all epochs together.
+        **options: arguments of the function of that name, say `sparsity`.
+
+    Returns:
+        A list of phases.
+
+    Raises:
+        TypeError, ValueError: there is no such recipe, or it takes no such option, or
+            not with this value.
+
+    >>> import keras_dsd as dsd
+    >>> [phase.epochs for phase in dsd.recipe("dsd", epochs=30, sparsity=0.5)]
+    [10, 10, 10]
+    """
+    make = checks.known(name, "name", _RECIPES)
+    known = list(inspect.signature(make).parameters)[1:]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"The recipe {name!r} takes {known}. Received: {unknown[0]}="
+            f"{options[unknown[0]]!r}"
+        )
+    return make(epochs, **options)

@@ -1,0 +1,117 @@
+"""A study as a file: the arguments of `studies.compare` in TOML or YAML, or a function.
+
+Knows files, names and arguments; starts nothing.
+"""
+
+import inspect
+import pathlib
+import sys
+import tomllib
+
+from keras_dsd._shared import extras
+from keras_dsd.studies import methods, task
+from keras_dsd.training import phases
+
+NEEDED = ("build", "data", "methods", "epochs", "seeds", "directory")
+SUFFIXES = (".toml", ".yaml", ".yml")
+
+
+def load(name, compare):
+    """Returns the arguments of `studies.compare` that a file or a function names.
+
+    Modules beside the file can be imported, here and in the study's runs; a relative
+    `directory` is beside the file too.
+
+    Args:
+        name: path of a TOML or YAML file, or "module:function" of a function (or dict)
+            without arguments that returns them.
+        compare: the function that they are for.
+
+    Raises:
+        OSError: the file can't be read.
+        TypeError, ValueError: it does not hold what `compare` takes.
+    """
+    if pathlib.Path(name).suffix in SUFFIXES:
+        path = pathlib.Path(name).absolute()
+        given = _read(path)
+        sys.path.insert(0, str(path.parent))
+        base = path.parent
+    elif ":" in name:
+        sys.path.insert(0, str(pathlib.Path.cwd()))
+        given = _called(name)
+        base = pathlib.Path.cwd()
+    else:
+        raise ValueError(
+            f"A study is a file ({', '.join(SUFFIXES)}) or module:function. "
+            f"Received: {name}"
+        )
+    if not isinstance(given, dict):
+        raise TypeError(f"A study is a table of arguments. Received: {given!r}")
+    _check_keys(given, compare)
+    arguments = dict(given)
+    if isinstance(arguments["seeds"], int) and not isinstance(arguments["seeds"], bool):
+        arguments["seeds"] = list(range(arguments["seeds"]))
+    if isinstance(arguments["methods"], dict):
+        arguments["methods"] = {
+            method: _method(method, value, arguments["epochs"])
+            for method, value in arguments["methods"].items()
+        }
+    arguments["directory"] = base / arguments["directory"]
+    return arguments
+
+
+def _read(path):
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        extras.require("yaml", needed_by="a study in YAML")
+        import yaml
+
+        return yaml.safe_load(text)
+    except extras.MissingExtra:
+        raise
+    except Exception as error:
+        # PyYAML's errors share no class with tomllib's, and go over several lines.
+        said = " ".join(str(error).split())
+        raise ValueError(f"Not a study ({said}). Received: {path}") from error
+
+
+def _called(name):
+    module, _, attribute = name.partition(":")
+    found = getattr(sys.modules.get(module), attribute, None)
+    if isinstance(found, dict):
+        return found
+    return task.function(name, "study")()
+
+
+def _check_keys(given, compare):
+    taken = [
+        name for name in inspect.signature(compare).parameters if name != "verbose"
+    ]
+    for key in given:
+        if key not in taken:
+            raise ValueError(f"A study takes {taken}. Received: {key}={given[key]!r}")
+    for key in NEEDED:
+        if key not in given:
+            raise ValueError(f"The study lacks {key!r}. Received: {sorted(given)}")
+
+
+def _method(name, value, epochs):
+    """Returns a `Method` of its table in a file; what is none is handed on."""
+    if not isinstance(value, dict):
+        return value
+    if "recipe" not in value:
+        try:
+            return methods.Method.from_config(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Method {name!r}: {error}") from error
+    own = ("track_gradients", "wrap", "average", "callbacks")
+    rest = {key: value[key] for key in own if key in value}
+    options = {key: value[key] for key in value if key not in (*own, "recipe")}
+    try:
+        plan = phases.recipe(value["recipe"], epochs, **options)
+        rest.setdefault("track_gradients", methods.needs_gradients(plan))
+        return methods.Method(phases=plan, **rest)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Method {name!r}: {error}") from error
