@@ -9,6 +9,7 @@ import keras
 from keras_dsd._shared import checks, keras_private
 from keras_dsd.layers import eligibility, prunable
 from keras_dsd.layers.prunable import Prunable
+from keras_dsd.optimizers import held
 from keras_dsd.optimizers.learning_rates import Rates
 
 
@@ -147,12 +148,12 @@ def strip(model):
         prunable.unwrap(layer)
     keras_private.refresh_all(model)
     forget_traces(model)
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None:  # loaded from within a run, it holds the run's rate
-        rates = Rates(optimizer)
-        rates.unwrap()
-        for position in positions[:1]:
-            rates.recover(position.rates, position.factor)
+    optimizers = list(held.of(model).values())
+    rates = Rates(optimizers)  # loaded from within a run, they hold the run's
+    rates.unwrap()
+    for position in positions[:1]:
+        rates.recover(position.rates, position.factor)
+    for optimizer in optimizers:
         keras_private.forget(optimizer, [v for v in tracked if v is not None])
     return model
 

@@ -1,6 +1,7 @@
-"""Optimizers: slots (momenta, accumulators, averages) and learning rates of any."""
+"""Optimizers: which a model has, their slots (momenta, averages), learning rates."""
 
 __all__ = [
+    "held",
     "learning_rates",
     "slots",
 ]

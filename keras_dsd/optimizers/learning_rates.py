@@ -73,7 +73,7 @@ class Rates:
     """The learning rates of an optimizer, or of all optimizers within it.
 
     Args:
-        optimizer: a `keras.optimizers.Optimizer`.
+        optimizer: a `keras.optimizers.Optimizer`, or a list of them: each has its own.
 
     Attributes:
         factor: what the rates are to be multiplied by.
@@ -96,7 +96,7 @@ class Rates:
                 )
         if len(self._leaves) > RATES:
             raise ValueError(
-                f"`lr_factor` works with up to {RATES} optimizers in one. "
+                f"`lr_factor` works with up to {RATES} optimizers. "
                 f"Received: {len(self._leaves)}"
             )
 
@@ -171,12 +171,17 @@ class Rates:
             factor: the factor of then.
         """
         for index, leaf, rate in self._numbers():
-            variable = keras_private.learning_rate_source(leaf)
-            then = keras.ops.cast(own[index] * factor, variable.dtype)
-            then = float(keras.ops.convert_to_numpy(then))
-            has_trained = int(keras.ops.convert_to_numpy(leaf.iterations)) > 0
-            if has_trained and math.isclose(rate, then, rel_tol=1e-6):
-                leaf.learning_rate = own[index]
+            if int(keras.ops.convert_to_numpy(leaf.iterations)) == 0:
+                continue
+            dtype = keras_private.learning_rate_source(leaf).dtype
+            # Its own place first; a run that was told of some optimizers only had
+            # them at other places.
+            for before in (own[index], *own):
+                then = keras.ops.cast(before * factor, dtype)
+                then = float(keras.ops.convert_to_numpy(then))
+                if math.isclose(rate, then, rel_tol=1e-6):
+                    leaf.learning_rate = before
+                    break
 
     def traced_factors(self):
         """Returns the factors that a traced step holds as constants."""

@@ -59,8 +59,10 @@ def leaves(optimizer):
     """Returns the optimizers that own slots.
 
     That is the optimizer itself, or those within a `LossScaleOptimizer` or a
-    `MultiOptimizer`.
+    `MultiOptimizer`. Here and below, `optimizer` may be a list of them.
     """
+    if isinstance(optimizer, (list, tuple)):
+        return [leaf for one in optimizer for leaf in leaves(one)]
     if hasattr(optimizer, "inner_optimizer"):
         return leaves(optimizer.inner_optimizer)
     if hasattr(optimizer, "optimizers"):
@@ -86,26 +88,54 @@ def keeps_zeros(optimizer):
     """Returns the ids of the weights that stay 0 by themselves when they are pruned.
 
     That is, without a gradient and with fresh slots. Not of weights that averages
-    overwrite.
+    overwrite, nor of any while it is not known what another optimizer will train.
     """
-    return {
-        id(weight)
-        for leaf in leaves(optimizer)
-        if keras_private.optimizer_class(leaf) in _KEEP_ZEROS and not leaf.use_ema
-        for weight in keras_private.trained_by(leaf)
-    }
+    kept: set = set()
+    others: set = set()
+    for leaf in leaves(optimizer):
+        keeps = keras_private.optimizer_class(leaf) in _KEEP_ZEROS and not leaf.use_ema
+        if not keeps and not leaf.built:
+            return set()
+        (kept if keeps else others).update(map(id, keras_private.trained_by(leaf)))
+    return kept - others
 
 
 def momentum_coefficient(optimizer):
     """Returns how much of its momentum an optimizer keeps in a step, or `None`.
 
-    `None` if it, or one of the optimizers within, keeps no momentum.
+    `None` if it, or one of the optimizers within, keeps no momentum. Of a list, that
+    of the first that does.
     """
+    if isinstance(optimizer, (list, tuple)):
+        all_found = map(momentum_coefficient, optimizer)
+        return next((one for one in all_found if one is not None), None)
     found: list[Any] = [
         getattr(leaf, "momentum", None) or getattr(leaf, "beta_1", None)
         for leaf in leaves(optimizer)
     ]
     return float(found[0]) if all(found) else None
+
+
+def class_names(optimizer):
+    """Returns the names of the optimizer's class, or of those of a list, as text."""
+    some = optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
+    return ", ".join(type(one).__name__ for one in some)
+
+
+def loss_scales(optimizers, weights):
+    """Returns, for each weight, by how much its optimizer has the loss multiplied.
+
+    Args:
+        optimizers: list of optimizers.
+        weights: list of variables. What none of them trains has 1.
+    """
+    scales = [one.scale_loss(keras.ops.convert_to_tensor(1.0)) for one in optimizers]
+    scale_of: dict = {}
+    for optimizer, scale in zip(optimizers, scales, strict=True):
+        for leaf in leaves(optimizer):
+            for weight in keras_private.trained_by(leaf):
+                scale_of.setdefault(id(weight), scale)
+    return [scale_of.get(id(weight), 1.0) for weight in weights]
 
 
 def momenta(optimizer, weights):
@@ -121,7 +151,7 @@ def momenta(optimizer, weights):
             raise ValueError(
                 "SNFS reads the optimizer's momentum: use one that keeps it, say "
                 "`SGD(momentum=0.9)` or `Adam()`. Received: "
-                f"optimizer={type(optimizer).__name__}, without momentum of "
+                f"optimizer={class_names(optimizer)}, without momentum of "
                 f"{weight.path}"
             )
         names = ("momentum", "velocity")

@@ -12,6 +12,7 @@ import os
 import keras
 
 from keras_dsd._shared import checks, files, keras_private
+from keras_dsd.optimizers import held
 
 ENDING = ".weights.h5"
 DIGEST = hashlib.sha256().digest_size
@@ -134,7 +135,7 @@ class Backup(keras.callbacks.Callback):
     def _restore(self):
         model = self.model
         notes = _notes(self.path)
-        _check_built(model)
+        _check_built(model, notes["variables"])
         _check_same(self.path, notes["variables"], _description(model))
         model.load_weights(self.path)
         for seed, value in zip(_seeds(model), notes["seeds"], strict=True):
@@ -149,16 +150,6 @@ class Backup(keras.callbacks.Callback):
                 else f"{epoch} of {epochs} epochs are trained already"
             )
             print(f"Backup: {what}.")
-
-
-def _optimizers(model):
-    """Returns {name: optimizer} of all that a model holds; many a GAN has two."""
-    held = {
-        name: value
-        for name, value in vars(model).items()
-        if isinstance(value, keras.optimizers.Optimizer)
-    }
-    return {"optimizer": model.optimizer, **held} if model.optimizer else held
 
 
 def _seeds(model):
@@ -176,7 +167,7 @@ def _description(model):
     Without the names of layers: a second model in one process has others.
     """
     described = [_text(variable.name, variable) for variable in model.variables]
-    for optimizer in _optimizers(model).values():
+    for optimizer in held.of(model).values():
         name = type(optimizer).__name__
         described += [_text(name, variable) for variable in optimizer.variables]
     return described
@@ -186,7 +177,7 @@ def _text(name, variable):
     return f"{name} {tuple(variable.shape)} {variable.dtype}"
 
 
-def _check_built(model):
+def _check_built(model, saved):
     if not model.built:
         raise ValueError(
             "Build the model before `fit`, say by calling it on a batch: the weights "
@@ -194,8 +185,8 @@ def _check_built(model):
         )
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    unbuilt = [name for name, one in _optimizers(model).items() if not one.built]
-    if unbuilt:
+    unbuilt = [name for name, one in held.of(model).items() if not one.built]
+    if unbuilt and saved != _description(model):
         raise ValueError(
             "Build each optimizer of the model before `fit`, with the variables that "
             "it trains: its state in a backup needs a place. "

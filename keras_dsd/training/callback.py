@@ -4,6 +4,7 @@ Knows Keras's training loop. It decides nothing: it tells `run` how far training
 come, and gives the model the step that fits the masks in force.
 """
 
+import copy
 import math
 import warnings
 from typing import Any
@@ -12,6 +13,7 @@ import keras
 
 from keras_dsd import backend
 from keras_dsd._shared import checks, keras_private
+from keras_dsd.optimizers import held
 from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.training.audit import AuditLog
 from keras_dsd.training.clock import Clock
@@ -43,10 +45,17 @@ class DSDCallback(keras.callbacks.Callback):
         audit: a file's path, str or `os.PathLike`. The file gets a line of JSON for
             every update of the masks; `keras-dsd audit` shows it (see
             `keras_dsd.audit`). Defaults to `None`.
-        verbose: 0 for silence, 1 for a line as each phase begins. Defaults to 1.
+        optimizers: list of the Keras optimizers that train the model's weights, where
+            it does not hold them itself or holds others too: their learning rates are
+            scaled, their momenta of pruned weights set back. Defaults to `None`: the
+            compiled one and all that the model, or a model within it, has as attributes
+            or in lists and dictionaries that are attributes.
+        verbose: 0 for silence, 1 for a line as each phase begins, and one with the
+            optimizers if there are several. Defaults to 1.
 
     Raises:
-        TypeError, ValueError: the phases are malformed; from `fit`, before training:
+        TypeError, ValueError: the phases are malformed, `optimizers` is no list of
+            Keras optimizers; from `fit`, before training:
             the model holds no `Prunable`, a pattern does not fit a weight, a learning
             rate can't be scaled, a method of `regrowth` lacks gradients or momentum.
             During training: a weight is not finite when masks are due.
@@ -65,11 +74,14 @@ class DSDCallback(keras.callbacks.Callback):
     [0.0, 0.5, 0.0]
     """
 
-    def __init__(self, phases, *, seed=0, audit=None, verbose=1):
+    def __init__(self, phases, *, seed=0, audit=None, optimizers=None, verbose=1):
         super().__init__()
         self.timeline = Timeline(phases)
         self.seed = checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
+        if optimizers is not None:
+            held.check(optimizers)
+        self.optimizers = None if optimizers is None else list(optimizers)
         self.verbose = checks.integer(verbose, "verbose", at_least=0)
         self._forget_run()
 
@@ -89,6 +101,14 @@ class DSDCallback(keras.callbacks.Callback):
         new._forget_run()
         return vars(new)
 
+    def __deepcopy__(self, memo):
+        """Optimizers stay the ones that train the model: their copies would not."""
+        memo.update({id(one): one for one in self.optimizers or ()})
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
+        return new
+
     def set_model(self, model):
         """Checks what the phases will need, before anything changes.
 
@@ -96,13 +116,13 @@ class DSDCallback(keras.callbacks.Callback):
         that a later phase goes back to, and need variables to restore them into.
         """
         super().set_model(model)
-        self._prepared = prepare(model, self.timeline)
+        self._prepared = prepare(model, self.timeline, self.optimizers)
 
     def on_train_begin(self, logs=None):
         """Starts a run."""
         prepared = self._prepared
-        steps, optimizer = self.params["steps"], prepared.optimizer
-        self._clock = Clock(steps, optimizer_slots.accumulation(optimizer))
+        accumulation = optimizer_slots.accumulation([*prepared.optimizers.values()])
+        self._clock = Clock(self.params["steps"], accumulation)
         recorder = Recorder(
             MaskStatistics(prepared.weights),
             self.timeline.moves,
@@ -111,6 +131,8 @@ class DSDCallback(keras.callbacks.Callback):
         )
         self._run = Run(self.timeline, prepared, self._clock, recorder, self.seed)
         self._functions, self._traced, self._has_put_off = {}, None, False
+        if len(prepared.optimizers) > 1:
+            recorder.announce(f"DSD optimizers: {held.described(prepared.optimizers)}")
         self._warn_of_length()
         self._warn_of_no_update()
 

@@ -19,13 +19,13 @@ from keras_dsd.sparsity import counts, topk
 from keras_dsd.training.mask_updates import refuse
 
 
-def for_phase(targets, weights, optimizer):
+def for_phase(targets, weights, optimizers):
     """Returns a list of `DropAndGrow`, one for all weights that move alike.
 
     Args:
         targets: the phase's `Targets`.
         weights: list of `PrunedWeight`, all.
-        optimizer: the built optimizer.
+        optimizers: list of the optimizers that train them.
     """
     alike = collections.defaultdict(list)
     for index, target in enumerate(targets.each):
@@ -35,7 +35,7 @@ def for_phase(targets, weights, optimizer):
             prunes = method.prunes and target.follows
             alike[method, prunes].append(index)
     return [
-        DropAndGrow(method, indices, [weights[i] for i in indices], prunes, optimizer)
+        DropAndGrow(method, indices, [weights[i] for i in indices], prunes, optimizers)
         for (method, prunes), indices in alike.items()
     ]
 
@@ -64,19 +64,19 @@ class DropAndGrow:
         indices: where its weights stand among all weights of the phase.
         weights: list of `PrunedWeight`.
         prunes: whether they are pruned together first, to the phase's sparsity.
-        optimizer: the built optimizer.
+        optimizers: list of the optimizers that train them.
     """
 
-    def __init__(self, method, indices, weights, prunes, optimizer):
+    def __init__(self, method, indices, weights, prunes, optimizers):
         self.method = method
         self.weights = weights
         self._indices = indices
         self._prunes = prunes
-        self._optimizer = optimizer
+        self._optimizers = optimizers
         self._momenta: list = [[] for _ in weights]
         if self._needs("momentum"):
             variables = [weight.variable for weight in weights]
-            self._momenta = optimizer_slots.momenta(optimizer, variables)
+            self._momenta = optimizer_slots.momenta(optimizers, variables)
         self._rank = backend.fused(topk.rank)
         self._mean_momentum = backend.fused(_mean_momentum)
         self._drop_rank = backend.fused(self._rank_to_drop)
@@ -109,18 +109,19 @@ class DropAndGrow:
         ranks = [self._rank(*pair) for pair in zip(values, masks, strict=True)]
         return topk.best(ranks, masks, count, together=True)
 
-    def _exchanged(self, alive, counts, scale, random):
+    def _exchanged(self, alive, counts, scales, random):
         """Returns masks after weakest weights went and others came; what is finite.
 
         Args:
             alive: list of masks.
             counts: integer tensor (2, weights): how many stay, and how many come.
-            scale: by which the loss was multiplied when gradients were taken.
+            scales: list of what the loss was multiplied by when the gradient of each
+                weight was taken, empty if none are needed.
             random: list of random numbers for each weight, empty if none are needed.
         """
         stay_count, come_count = counts[0], counts[1]
         alive = alive or self._masks()
-        read = self._read(scale, random)
+        read = self._read(scales, random)
         ranks = [self._drop_rank(*pair) for pair in zip(read, alive, strict=True)]
         stay, finite = topk.best(ranks, alive, stay_count)
         ranks = [
@@ -130,15 +131,16 @@ class DropAndGrow:
         new, finite_too = topk.best(ranks, stay, come_count, added=True)
         return new, finite & finite_too
 
-    def _read(self, scale, random):
+    def _read(self, scales, random):
         """Returns the `_Reading` of each weight."""
         values = [weight.variable.value for weight in self.weights]
         nothing = [ops.zeros(())] * len(values)
         gradients = nothing
         if self._needs("gradient"):
             gradients = [weight.gradient.value for weight in self.weights]
-        scales = [scale] * len(values)
-        parts = zip(values, scales, gradients, random or nothing, strict=True)
+        parts = zip(
+            values, scales or nothing, gradients, random or nothing, strict=True
+        )
         return [_Reading(*one) for one in parts]
 
     def _masks(self):
@@ -188,13 +190,17 @@ class DropAndGrow:
         stay, come = self.method.budget(before, decayed, is_last)
         if not (decayed or left is not None or (stay != active).any()):
             return None
-        scale, random = ops.convert_to_tensor(1.0), []
+        scales: list = []
+        random: list = []
         if self._needs("gradient"):
-            # That of the last batch, unless it has just been changed: a factor for all.
-            scale = self._optimizer.scale_loss(scale)
+            # That of the last batch, unless it has just been changed: a factor for all
+            # weights of an optimizer.
+            variables = [weight.variable for weight in self.weights]
+            found = optimizer_slots.loss_scales(self._optimizers, variables)
+            scales = [ops.convert_to_tensor(scale, "float32") for scale in found]
         if self._needs("random"):
             random = [draws.uniform(weight, seed) for weight in self.weights]
-        new, finite = self._exchange(alive, _as_counts([stay, come]), scale, random)
+        new, finite = self._exchange(alive, _as_counts([stay, come]), scales, random)
         self._check(finite)
         return new
 

@@ -15,16 +15,14 @@ class Enforcement:
     Args:
         states: list of the layers' `PruningState`s, built.
         updates: the `MaskUpdates` of their weights.
-        optimizer: the built optimizer that trains them.
 
     Attributes:
         check_is_due: whether masks came in force since zeros were last checked.
     """
 
-    def __init__(self, states, updates, optimizer):
+    def __init__(self, states, updates):
         self._states = states
         self._updates = updates
-        self._optimizer = optimizer
         self._targets = None
         self._decay = 0.0
         self._guards_all = False  # something has moved zeros that the optimizer keeps
@@ -55,7 +53,7 @@ class Enforcement:
         averages = self._updates.averages
         unguarded = set()
         if not self._guards_all:
-            unguarded = optimizer_slots.keeps_zeros(self._optimizer)
+            unguarded = optimizer_slots.keeps_zeros(self._updates.optimizers)
         for state in self._states:
             if any(targets.prunes(weight) for weight in state.pruned):
                 state.enforce(averages, decay, unguarded)
@@ -95,8 +93,9 @@ class Enforcement:
             warnings.warn(
                 "Something has moved pruned weights: a loss that reads weights outside "
                 "of their layer's call, so that its gradient is not masked, a callback "
-                "that writes them, or another model with the same layer. They are set "
-                "back to zero; from now on this model does so in every step.",
+                "that writes them, another model with the same layer, or an optimizer "
+                "that is not among `DSDCallback`'s `optimizers`. They are set back to "
+                "zero; from now on this model does so in every step.",
                 stacklevel=2,
             )
             self._guards_all = True

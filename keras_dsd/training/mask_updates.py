@@ -2,7 +2,7 @@
 
 Chooses nothing by itself: how many zeros says `zero_counts`, which weights says
 `sparsity.topk`, what a slot starts with says `optimizers.slots`. All weights are
-updated in one compiled call. Knows pruned weights and an optimizer; knows no phase and
+updated in one compiled call. Knows pruned weights and optimizers; knows no phase and
 no training loop.
 """
 
@@ -52,14 +52,18 @@ class MaskUpdates:
 
     Args:
         weights: list of `PrunedWeight`.
-        optimizer: the built optimizer that trains them.
+        optimizers: list of the optimizers that train them.
     """
 
-    def __init__(self, weights, optimizer):
+    def __init__(self, weights, optimizers):
         self._weights = weights
-        self._slots = optimizer_slots.find(
-            optimizer, [weight.variable for weight in weights]
-        )
+        self.optimizers = optimizers
+        self.find_slots()
+
+    def find_slots(self):
+        """Finds the weights' slots, in the optimizers that are built by now."""
+        variables = [weight.variable for weight in self._weights]
+        self._slots = optimizer_slots.find(self.optimizers, variables)
         self._compiled: dict = {}
 
     @property

@@ -1,6 +1,6 @@
 """What methods of regrowth need of a model and its optimizer, checked before training.
 
-Knows pruned weights, methods and an optimizer; knows no phase and no training loop.
+Knows pruned weights, methods and optimizers; knows no phase and no training loop.
 """
 
 import keras
@@ -8,13 +8,14 @@ import keras
 from keras_dsd.optimizers import slots as optimizer_slots
 
 
-def check(targets, weights, optimizer):
+def check(targets, weights, optimizers):
     """Raises if a method lacks what it needs, before anything changes.
 
     Args:
         targets: the phase's `Targets`.
         weights: list of `PrunedWeight`, all.
-        optimizer: the built optimizer.
+        optimizers: list of the optimizers that train them. Of one that is not built it
+            is not known what it trains; it is checked again when it is.
 
     Raises:
         ValueError: gradients that are not tracked, that the optimizer does not know or
@@ -22,7 +23,7 @@ def check(targets, weights, optimizer):
             can't make.
     """
     if any(weight.gradient is not None for weight in weights):
-        _check_average(optimizer)
+        _check_average(optimizers)
     moving = [
         (target.method, weight)
         for target, weight in zip(targets.each, weights, strict=True)
@@ -30,18 +31,30 @@ def check(targets, weights, optimizer):
     ]
     for method, weight in moving:
         if "gradient" in method.needs:
-            _check_gradient(type(method).__name__, weight, optimizer)
+            _check_gradient(type(method).__name__, weight, optimizers)
     # Asked at once, for each call builds a second optimizer.
     carried = [w.variable for method, w in moving if "momentum" in method.needs]
     if carried:
-        optimizer_slots.momenta(optimizer, carried)
+        _check_built(optimizers)
+        optimizer_slots.momenta(optimizers, carried)
 
 
-def _check_average(optimizer):
+def _check_built(optimizers):
+    unbuilt = [optimizer for optimizer in optimizers if not optimizer.built]
+    if unbuilt:
+        raise ValueError(
+            "The phases read momenta: build each optimizer before training, with the "
+            "variables that it trains, or name those that train the model by "
+            "`optimizers=[...]`. Received: "
+            f"{optimizer_slots.class_names(unbuilt)}, not built"
+        )
+
+
+def _check_average(optimizers):
     # There Keras takes it that every trainable variable has an average.
     options = {"tensorflow": "use_ema", "jax": "ema_overwrite_frequency"}
     option = options.get(keras.backend.backend(), "")
-    for leaf in optimizer_slots.leaves(optimizer):
+    for leaf in optimizer_slots.leaves(optimizers):
         if leaf.use_ema and getattr(leaf, option, None):
             raise ValueError(
                 "On this backend Keras can't average weights while it tracks "
@@ -52,23 +65,26 @@ def _check_average(optimizer):
             )
 
 
-def _check_gradient(name, weight, optimizer):
+def _check_gradient(name, weight, optimizers):
     if weight.gradient is None:
         raise ValueError(
             f"{name} reads gradients of weights that are not active: pass "
             "`track_gradients=True` to `make_prunable` (or `Prunable`). Received: "
             f"track_gradients=False for {weight.path}"
         )
-    steps = optimizer_slots.accumulation(optimizer)
+    steps = optimizer_slots.accumulation(optimizers)
     if steps > 1:
         raise ValueError(
             f"{name} reads gradients, and Keras does not keep the mean of gradients "
             "that it accumulates. Use larger batches, or a method that grows at "
             f"random. Received: gradient_accumulation_steps={steps}"
         )
-    if not optimizer_slots.trains(optimizer, weight.gradient):
+    if not all(optimizer.built for optimizer in optimizers):
+        return
+    if not optimizer_slots.trains(optimizers, weight.gradient):
         raise ValueError(
             "The optimizer was built before gradients were tracked: compile after "
-            f"`make_prunable`. Received: optimizer={type(optimizer).__name__}, which "
+            "`make_prunable`. Received: "
+            f"optimizer={optimizer_slots.class_names(optimizers)}, which "
             f"does not know {weight.gradient.path}"
         )

@@ -1,12 +1,13 @@
 """What is checked and made before training begins, so that nothing fails halfway.
 
-Knows a model, its optimizer and a timeline; knows no training loop.
+Knows a model, its optimizers and a timeline; knows no training loop.
 """
 
 import dataclasses
 from typing import Any
 
 from keras_dsd.layers import conversion
+from keras_dsd.optimizers import held
 from keras_dsd.optimizers.learning_rates import Rates
 from keras_dsd.training import method_needs
 from keras_dsd.training.zero_counts import Targets
@@ -18,13 +19,13 @@ class Prepared:
 
     Args:
         states: list of its layers' `PruningState`s, built.
-        optimizer: its optimizer, built.
-        rates: the optimizer's `Rates`.
+        optimizers: {name: optimizer} of those that train it. An only one is built.
+        rates: their `Rates`.
         targets: {index of a sparse phase: its `Targets`}.
     """
 
     states: list
-    optimizer: Any
+    optimizers: dict
     rates: Any
     targets: dict
 
@@ -33,13 +34,20 @@ class Prepared:
         """List of the `PrunedWeight`s of all layers."""
         return [weight for state in self.states for weight in state.pruned]
 
+    def check_needs(self):
+        """Raises a ValueError if a phase's method lacks what it needs."""
+        optimizers = list(self.optimizers.values())
+        for one in self.targets.values():
+            method_needs.check(one, self.weights, optimizers)
 
-def prepare(model, timeline):
+
+def prepare(model, timeline, optimizers=None):
     """Checks what a run will need; the last thing done is to make what it keeps.
 
     Args:
         model: the compiled model.
         timeline: the `Timeline`.
+        optimizers: list of those that train it, if a user named them.
 
     Returns:
         A `Prepared`.
@@ -49,27 +57,32 @@ def prepare(model, timeline):
             phases do not fit it; then nothing has changed.
     """
     states = _checked_states(model)
-    if model.optimizer is None:
-        raise ValueError("The model needs an optimizer. Received: optimizer=None")
+    found = held.chosen(model, optimizers)
+    if not found:
+        raise ValueError(
+            "The model needs an optimizer: compile it, make optimizers its attributes, "
+            "or pass `DSDCallback(..., optimizers=[...])`. Received: optimizer=None"
+        )
     weights = [weight for state in states for weight in state.pruned]
     targets = {
         index: Targets(phase, weights)
         for index, phase in enumerate(timeline.phases)
         if phase.is_sparse
     }
-    if not model.optimizer.built:
+    # Of several, what each trains is for the model to say, and it may use but some.
+    if list(found) == ["optimizer"] and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    rates = Rates(model.optimizer)
+    rates = Rates(list(found.values()))
     if any(phase.lr_factor is not None for phase in timeline.phases):
         rates.check()
-    for one in targets.values():
-        method_needs.check(one, weights, model.optimizer)
+    prepared = Prepared(states, found, rates, targets)
+    prepared.check_needs()
     for state in states:
         if timeline.rewinds:
             state.keep_pruned_values()
         if timeline.moves:
             state.keep_explored()
-    return Prepared(states, model.optimizer, rates, targets)
+    return prepared
 
 
 def _checked_states(model):

@@ -2,7 +2,7 @@
 
 Between the timeline, which says what should hold, and the masks, the rates and the
 layers' states, which hold it. `callback` drives it from `fit`. Knows phases, states and
-an optimizer; knows no model and no training loop.
+optimizers; knows no model and no training loop.
 """
 
 import math
@@ -13,6 +13,7 @@ from keras_dsd.training import drop_and_grow
 from keras_dsd.training.early_end import EarlyEnd
 from keras_dsd.training.enforcement import Enforcement
 from keras_dsd.training.mask_updates import MaskUpdates
+from keras_dsd.training.optimizer_watch import OptimizerWatch
 from keras_dsd.training.phase_rates import PhaseRates
 from keras_dsd.training.set_back import EpochEnds, follow_zeros
 from keras_dsd.training.sparse_phase import SparsePhase
@@ -42,10 +43,10 @@ class Run:
         self._seed = seed
         position = prepared.states[0].position
         self._rates = PhaseRates(prepared.rates, timeline, position)
-        self._updates = MaskUpdates(prepared.weights, prepared.optimizer)
-        self._enforcement = Enforcement(
-            prepared.states, self._updates, prepared.optimizer
-        )
+        self._optimizers = list(prepared.optimizers.values())
+        self._watch = OptimizerWatch(prepared.optimizers)
+        self._updates = MaskUpdates(prepared.weights, self._optimizers)
+        self._enforcement = Enforcement(prepared.states, self._updates)
         self._early_end = EarlyEnd()
         self._ends = EpochEnds(prepared.weights)
         self._position = Position()
@@ -66,6 +67,8 @@ class Run:
             self._position = self._find_position(epoch)
             self._clock.resume(self._position.steps)
             self._recorder.begin(epoch if self._position.phase >= 0 else None)
+        self._meet_optimizers()
+        self._watch.begin_epoch()
         self._rates.begin_epoch(self._position)
         is_entered = self._locate(epoch)
         self._clock.begin_epoch()
@@ -76,6 +79,14 @@ class Run:
         if self._sparse:
             self._update_masks(self._time(epoch))
         self._store()
+
+    def _meet_optimizers(self):
+        """Takes over what was built since: slots, and which weights need a guard."""
+        if self._watch.meet():
+            self._prepared.check_needs()
+            self._updates.find_slots()
+            if self._sparse:
+                self._enforce()
 
     def _find_position(self, epoch):
         states = self._prepared.states
@@ -129,9 +140,7 @@ class Run:
             schedule=phase.schedule_over(before, self._clock.steps_for(phase)),
             targets=targets,
             updates=self._updates,
-            moving=drop_and_grow.for_phase(
-                targets, prepared.weights, prepared.optimizer
-            ),
+            moving=drop_and_grow.for_phase(targets, prepared.weights, self._optimizers),
             clock=self._clock,
             seed=(self._seed, index),
             is_first=index == 0,
@@ -160,7 +169,7 @@ class Run:
 
     def _enforce(self):
         """Puts the masks in force."""
-        decay = self._sparse.gradient_decay(self._prepared.optimizer)
+        decay = self._sparse.gradient_decay(self._optimizers)
         self._enforcement.begin(self._sparse.targets, decay)
         self._sparsity = self._recorder.sparsity()
 
@@ -184,12 +193,15 @@ class Run:
     def end_batch(self, batch):
         """Counts a batch; returns whether something is due after it.
 
-        That is an update of the masks or, in the first batch, a check of their zeros.
+        That is an update of the masks or, in the first batch, a check of their zeros
+        and a look at optimizers that were built in it.
 
         Args:
             batch: its index in the epoch.
         """
         self._clock.count(batch)
+        if self._watch.has_new:
+            return True
         if not self._sparse:
             return False
         if self._enforcement.check_is_due:
@@ -202,7 +214,9 @@ class Run:
         """Does what is due, see `end_batch`."""
         if self._enforcement.check_is_due:
             self._enforcement.check_zeros()
-        self._update_masks(self._time(self._position.epoch))
+        self._meet_optimizers()
+        if self._sparse:
+            self._update_masks(self._time(self._position.epoch))
 
     def end_epoch(self, epoch, logs):
         """Adds to the logs, and looks whether the phase has come to its plateau.
@@ -216,6 +230,7 @@ class Run:
         position, phase = self._position, self._phase
         self._clock.end_epoch()
         position.steps = self._clock.batches
+        self._watch.end_epoch(position.steps)
         if self._sparse:
             self._enforcement.check_zeros()
             self._sparsity = self._recorder.sparsity()

@@ -106,11 +106,11 @@ class SparsePhase:
         """Returns whether the schedule has reached the phase's sparsity by `time`."""
         return self.schedule(time) == self.phase.sparsity
 
-    def gradient_decay(self, optimizer):
+    def gradient_decay(self, optimizers):
         """Returns how much of a tracked gradient is kept from step to step.
 
         More than nothing only where a method compares momenta of gradients.
         """
         if any("momentum" in some.method.needs for some in self.moving):
-            return optimizer_slots.momentum_coefficient(optimizer)
+            return optimizer_slots.momentum_coefficient(optimizers)
         return 0.0
