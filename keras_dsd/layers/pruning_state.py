@@ -42,6 +42,7 @@ class PruningState(keras.layers.Layer):
         self.in_force = False
         self.decay = 0.0
         self.guarded = 0
+        self._is_known = None
         self._hold(())
 
     @property
@@ -121,6 +122,8 @@ class PruningState(keras.layers.Layer):
 
     def reads(self):
         """Returns how the layer's own weights are to be read (list of `Read`)."""
+        if self.in_force and self._is_known and not self._is_known():
+            self._guard_all()
         return [
             Read(
                 weight.variable,
@@ -149,7 +152,7 @@ class PruningState(keras.layers.Layer):
         position.in_force = int(self.in_force)
         return position
 
-    def enforce(self, averages=None, decay=0.0, unguarded=()):
+    def enforce(self, averages=None, decay=0.0, unguarded=(), is_known=None):
         """From now on pruned weights stay zero and their gradients are masked.
 
         Args:
@@ -157,24 +160,39 @@ class PruningState(keras.layers.Layer):
             decay: how much of a tracked gradient is kept from step to step.
             unguarded: ids of weights whose zeros their optimizer keeps by itself.
                 Defaults to none, for optimizers that nobody knows.
+            is_known: function of whether that is still the optimizer, asked as the
+                layer is called; if not, all are guarded. Defaults to `None`: it is.
         """
         self._take_off()
+        self._is_known = is_known
         self.in_force, self.decay, self.guarded = True, decay, 0
         for weight in self.pruned:
             variable = weight.variable
             if variable.constraint is not None or id(variable) not in unguarded:
-                self.guarded += 1
-                average = (averages or {}).get(id(variable))
-                variable.constraint = KeepZeros(
-                    variable.constraint, weight.mask, average
-                )
+                self._guard(weight, (averages or {}).get(id(variable)))
             if variable.regularizer is not None:
                 variable.regularizer = MaskedRegularizer(
                     variable.regularizer, weight.mask
                 )
+        self._attach_reads()
+        self._set_in_force(True)
+
+    def _guard(self, weight, average=None):
+        variable = weight.variable
+        variable.constraint = KeepZeros(variable.constraint, weight.mask, average)
+        self.guarded += 1
+
+    def _guard_all(self):
+        """Guards what is not: the model was compiled with another optimizer since."""
+        self._is_known = None
+        for weight in self.pruned:
+            if not isinstance(weight.variable.constraint, KeepZeros):
+                self._guard(weight)
+        self._attach_reads()
+
+    def _attach_reads(self):
         for read in self.reads():
             masked_reads.attach(read)
-        self._set_in_force(True)
 
     def release(self):
         """The weights are plain again; the masks stay as they are."""

@@ -13,15 +13,16 @@ class Enforcement:
     """Puts the masks of one run in force.
 
     Args:
-        states: list of the layers' `PruningState`s, built.
+        prepared: the model, a `Prepared`.
         updates: the `MaskUpdates` of their weights.
 
     Attributes:
         check_is_due: whether masks came in force since zeros were last checked.
     """
 
-    def __init__(self, states, updates):
-        self._states = states
+    def __init__(self, prepared, updates):
+        self._states = prepared.states
+        self._is_same = prepared.is_same
         self._updates = updates
         self._targets = None
         self._decay = 0.0
@@ -56,7 +57,7 @@ class Enforcement:
             unguarded = optimizer_slots.keeps_zeros(self._updates.optimizers)
         for state in self._states:
             if any(targets.prunes(weight) for weight in state.pruned):
-                state.enforce(averages, decay, unguarded)
+                state.enforce(averages, decay, unguarded, self._is_same)
             else:
                 state.release()
         self.check_is_due = not self._all_are_guarded()

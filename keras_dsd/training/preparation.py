@@ -4,6 +4,7 @@ Knows a model, its optimizers and a timeline; knows no training loop.
 """
 
 import dataclasses
+import weakref
 from typing import Any
 
 from keras_dsd.layers import conversion
@@ -22,12 +23,14 @@ class Prepared:
         optimizers: {name: optimizer} of those that train it. An only one is built.
         rates: their `Rates`.
         targets: {index of a sparse phase: its `Targets`}.
+        is_same: function of whether the model is still compiled with its optimizer.
     """
 
     states: list
     optimizers: dict
     rates: Any
     targets: dict
+    is_same: Any
 
     @property
     def weights(self):
@@ -75,7 +78,7 @@ def prepare(model, timeline, optimizers=None):
     rates = Rates(list(found.values()))
     if any(phase.lr_factor is not None for phase in timeline.phases):
         rates.check()
-    prepared = Prepared(states, found, rates, targets)
+    prepared = Prepared(states, found, rates, targets, _is_same(model))
     prepared.check_needs()
     for state in states:
         if timeline.rewinds:
@@ -83,6 +86,17 @@ def prepare(model, timeline, optimizers=None):
         if timeline.moves:
             state.keep_explored()
     return prepared
+
+
+def _is_same(model):
+    """Returns a function of whether a model has the optimizer that it has now.
+
+    Layers keep it: of a `fit` that was interrupted nothing else is left to know it.
+    """
+    model = weakref.ref(model)
+    optimizer = getattr(model(), "optimizer", None)
+    then = (lambda: None) if optimizer is None else weakref.ref(optimizer)
+    return lambda: model() is None or getattr(model(), "optimizer", None) is then()
 
 
 def _checked_states(model):

@@ -46,7 +46,7 @@ class Run:
         self._optimizers = list(prepared.optimizers.values())
         self._watch = OptimizerWatch(prepared.optimizers)
         self._updates = MaskUpdates(prepared.weights, self._optimizers)
-        self._enforcement = Enforcement(prepared.states, self._updates)
+        self._enforcement = Enforcement(prepared, self._updates)
         self._early_end = EarlyEnd()
         self._ends = EpochEnds(prepared.weights)
         self._position = Position()

@@ -101,6 +101,7 @@ VALID = {
         "phases": [phases.Dense(1)],
         "seed": 1,
         "audit": tempfile.gettempdir() + "/never_written.jsonl",
+        "optimizers": [keras.optimizers.SGD()],
         "verbose": 0,
     },
     "Prunable": lambda: {

@@ -198,12 +198,22 @@ def test_a_layer_shared_with_a_model_that_trains_by_itself(name):
     assert zeros == [(0.5, 0.5)] * 3
 
 
+def interrupt(batch, logs):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True], ids=["ended", "interrupted"])
 @pytest.mark.parametrize("first", ["Adam", "Muon"])
 @pytest.mark.parametrize("then", ["Muon", "SGD"])
-def test_compiled_anew_with_another_optimizer(first, then):
+def test_compiled_anew_with_another_optimizer(first, then, is_interrupted):
     """Zeros hold in plain `fit` too, whether or not the new optimizer keeps them."""
     model = helpers.mlp()
-    train(model, made(first))
+    if is_interrupted:
+        stop = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(model, made(first), stop)
+    else:
+        train(model, made(first))
     model.compile(made(then), "mse")
     x, y = helpers.data()
     model.fit(x, y, batch_size=16, epochs=2, verbose=0)
