@@ -29,6 +29,9 @@ def _arguments(given):
         "--workers", type=int, default=1, help="runs at once, a core each"
     )
     parser.add_argument(
+        "--core", action="store_true", help="leaves all but the core methods for later"
+    )
+    parser.add_argument(
         "--studies",
         default=str(ROOT.parent / "results"),
         help="folder of the studies, with which runs go on; default: %(default)s",
@@ -112,6 +115,7 @@ def _play(args):
         hours=args.hours,
         seeds=args.seeds,
         only=args.only,
+        core=args.core,
         workers=args.workers,
         tell=lambda text: print(text, flush=True),
     )

@@ -12,6 +12,7 @@ from keras_dsd import phases, studies
 from tests.results import digits, language, speech
 
 CONTROLS = ("conventional", "lowered", "restarts", "averaged", "early_stopping")
+CORE = ("conventional", "lowered", "averaged")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Part:
         title: a sentence for the page.
         settings: tuple of `Setting`, the most telling first.
         methods: dict of names and `studies.Method`s, or names of built-in ones.
-        controls: {method: name of its control}, where that isn't "conventional".
+        core: names of methods that are played first, for all seeds, so that there is
+            soon something to read; the others follow.
         epochs: of each run.
         seeds: how many; they are 0, 1, 2 and so on.
         fit: dict of arguments of `fit`.
@@ -56,7 +58,7 @@ class Part:
     title: str
     settings: tuple
     methods: dict
-    controls: dict
+    core: tuple
     epochs: int
     seeds: int
     fit: dict
@@ -86,7 +88,6 @@ def _early_stopping(epochs):
 def _regimes():
     inner = {"exclude": "first|logits"}  # the first and the last layer stay dense
     methods: dict = {name: name for name in CONTROLS}
-    controls = {}
     methods["early_stopping"] = _early_stopping(DIGITS_EPOCHS)
     for sparsity in SPARSITIES:
         for family in ("dsd", "restart"):
@@ -101,17 +102,13 @@ def _regimes():
     methods["rigl-0.6-inner"] = _moving(
         DIGITS_EPOCHS, "rigl", 0.6, DIGITS_EVERY, wrap=inner
     )
-    for name in methods:
-        family = name.split("-")[0]
-        if family in ("dsd", "restart"):
-            controls[name] = {"dsd": "lowered", "restart": "restarts"}[family]
     return Part(
         name="regimes",
         title="Perceptrons with two hidden layers: width, number of examples, share of "
         "wrong labels, sparsity",
         settings=tuple(_perceptrons()),
         methods=methods,
-        controls=controls,
+        core=(*CORE, "dsd-0.3", "dsd-0.6", "static-0.3", "rigl-0.3"),
         epochs=DIGITS_EPOCHS,
         seeds=12,
         fit={"batch_size": 32},
@@ -155,7 +152,6 @@ def _language():
     for name in ("dsd-0.3", "dsd-0.5", "dsd-0.8", "dsdsd-0.5", "acdc-0.8"):
         methods[name] = name
     methods["restart-0.5"] = "restart-0.5"
-    controls = {name: "lowered" for name in methods if name.startswith("dsd-")}
     return Part(
         name="language",
         title="An LSTM of 96 units that predicts the next character of Shakespeare",
@@ -174,7 +170,7 @@ def _language():
             )
         ),
         methods=methods,
-        controls={**controls, "restart-0.5": "restarts"},
+        core=(*CORE, "dsd-0.3", "dsd-0.8", "acdc-0.8", "restart-0.5"),
         epochs=language.EPOCHS,
         seeds=8,
         fit={"batch_size": 32},
@@ -185,10 +181,8 @@ def _language():
 
 def _speech():
     methods: dict = {name: name for name in CONTROLS}
-    controls = {}
     for sparsity in (0.3, 0.5, 0.7):
         methods[f"dsd-{sparsity}"] = f"dsd-{sparsity}"
-        controls[f"dsd-{sparsity}"] = "lowered"
         for family in ("static", "rigl"):
             methods[f"{family}-{sparsity}"] = _moving(
                 speech.EPOCHS, family, sparsity, 50
@@ -196,7 +190,6 @@ def _speech():
     methods["dsd-0.5-inner"] = studies.Method(
         phases=phases.dsd(speech.EPOCHS, 0.5), wrap={"exclude": "first|logits"}
     )
-    controls["dsd-0.5-inner"] = "lowered"
     return Part(
         name="speech",
         title="A 1-D CNN of 64 channels on spoken digits: 400 of five speakers train, "
@@ -210,7 +203,7 @@ def _speech():
             ),
         ),
         methods=methods,
-        controls=controls,
+        core=(*CORE, "dsd-0.5", "static-0.3", "rigl-0.3"),
         epochs=speech.EPOCHS,
         seeds=12,
         fit={"batch_size": 32},

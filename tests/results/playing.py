@@ -14,7 +14,9 @@ from keras_dsd import studies
 from tests.results import lines
 
 
-def play(part, *, folder, data, hours, seeds=None, only="", workers=1, tell=print):
+def play(
+    part, *, folder, data, hours, seeds=None, only="", core=False, workers=1, tell=print
+):
     """Makes the runs of a part that are missing, and writes the lines of all.
 
     Args:
@@ -24,6 +26,7 @@ def play(part, *, folder, data, hours, seeds=None, only="", workers=1, tell=prin
         hours: after how many no further seed of a setting is begun.
         seeds: how many. Defaults to `None`: the part's.
         only: of which settings, a part of their names. Defaults to all.
+        core: whether to leave the rest of the methods for later. Defaults to False.
         workers: how many runs at once, each on one core. Defaults to 1.
         tell: called with a line of text after each seed of a setting.
 
@@ -31,21 +34,24 @@ def play(part, *, folder, data, hours, seeds=None, only="", workers=1, tell=prin
         Whether all is finished.
     """
     end = time.monotonic() + hours * 3600
-    for seed in range(seeds or part.seeds):
-        for setting in part.settings:
-            if only not in setting.name:
-                continue
-            if is_finished(part, setting, seed, folder):
-                continue
-            if time.monotonic() >= end:
-                return False
-            begun = time.monotonic()
-            play_seed(part, setting, seed, folder, data, workers)
-            tell(f"{setting.name}, seed {seed}: {time.monotonic() - begun:.0f} s")
+    rounds = (part.core,) if core else (part.core, tuple(part.methods))
+    for methods in rounds:
+        for seed in range(seeds or part.seeds):
+            for setting in part.settings:
+                if only not in setting.name:
+                    continue
+                if is_finished(part, setting, seed, folder, methods):
+                    continue
+                if time.monotonic() >= end:
+                    return False
+                begun = time.monotonic()
+                play_seed(part, setting, seed, folder, data, workers, methods)
+                took = time.monotonic() - begun
+                tell(f"{setting.name}, seed {seed}, {len(methods)} runs: {took:.0f} s")
     return True
 
 
-def play_seed(part, setting, seed, folder, data, workers):
+def play_seed(part, setting, seed, folder, data, workers, methods):
     """Makes the missing runs of one seed of a setting."""
     made = functools.partial(setting.data, data, seed)
     shared = {
@@ -59,12 +65,20 @@ def play_seed(part, setting, seed, folder, data, workers):
         "verbose": 0,
     }
     place = _place(part, setting, seed, folder)
-    for name, build in setting.narrow.items():
+    for name in _narrow(part, setting, methods):
         studies.compare(
-            build, made, methods=["conventional"], directory=place / name, **shared
+            setting.narrow[name],
+            made,
+            methods=["conventional"],
+            directory=place / name,
+            **shared,
         )
     studies.compare(
-        setting.build, made, methods=part.methods, directory=place / "full", **shared
+        setting.build,
+        made,
+        methods={name: part.methods[name] for name in methods},
+        directory=place / "full",
+        **shared,
     )
 
 
@@ -72,12 +86,18 @@ def _place(part, setting, seed, folder):
     return pathlib.Path(folder) / part.name / setting.name / str(seed)
 
 
-def is_finished(part, setting, seed, folder):
-    """Returns whether all runs of a seed have a record."""
+def _narrow(part, setting, methods):
+    # Narrow models are no core: they come with the last of the methods.
+    return list(setting.narrow) if set(methods) == set(part.methods) else []
+
+
+def is_finished(part, setting, seed, folder, methods):
+    """Returns whether some runs of a seed all have a record."""
     runs = _place(part, setting, seed, folder)
-    wanted = [runs / "full/runs" / name / f"{seed}.json" for name in part.methods]
+    wanted = [runs / "full/runs" / name / f"{seed}.json" for name in methods]
     wanted += [
-        runs / name / f"runs/conventional/{seed}.json" for name in setting.narrow
+        runs / name / f"runs/conventional/{seed}.json"
+        for name in _narrow(part, setting, methods)
     ]
     return all(path.exists() for path in wanted)
 
@@ -89,6 +109,7 @@ def rehearse(part, *, folder, data, only=""):
         part,
         settings=tuple(dataclasses.replace(one, narrow={}) for one in chosen),
         methods={"conventional": "conventional"},
+        core=("conventional",),
         epochs=3,
         seeds=1,
     )
@@ -98,7 +119,10 @@ def rehearse(part, *, folder, data, only=""):
 
 
 def collect(part, *, folder, data, lines_folder=lines.FOLDER):
-    """Writes the lines of all finished runs; a seed counts when all its runs are there.
+    """Writes the lines of finished runs.
+
+    Those of a seed count when all of the core, or all of the rest, are there, so that a
+    table never lacks the runs that happened to come last.
 
     Returns:
         {setting: how many lines}.
@@ -107,8 +131,10 @@ def collect(part, *, folder, data, lines_folder=lines.FOLDER):
     for setting in part.settings:
         found = []
         for seed in range(part.seeds):
-            if is_finished(part, setting, seed, folder):
-                found += lines_of(part, setting, seed, folder, data)
+            for methods in (tuple(part.methods), part.core):
+                if is_finished(part, setting, seed, folder, methods):
+                    found += lines_of(part, setting, seed, folder, data, methods)
+                    break
         if found:
             path = pathlib.Path(lines_folder) / part.name / f"{setting.name}.jsonl.gz"
             lines.write(path, found)
@@ -116,19 +142,15 @@ def collect(part, *, folder, data, lines_folder=lines.FOLDER):
     return counts
 
 
-def lines_of(part, setting, seed, folder, data):
-    """Returns the lines of one seed of a setting."""
+def lines_of(part, setting, seed, folder, data, methods):
+    """Returns the lines of some methods of one seed of a setting."""
     place = _place(part, setting, seed, folder)
     labels = None
     if part.metric == "accuracy":
         labels = setting.data(data, seed)[2][1]
-    found = []
-    for name in ["full", *setting.narrow]:
-        if not (place / name / "study.json").exists():
-            continue
-        for record in studies.Result(place / name).runs:
-            method = record["method"] if name == "full" else name
-            found.append(
-                lines.of(record, setting=setting.name, method=method, labels=labels)
-            )
+    make = functools.partial(lines.of, setting=setting.name, labels=labels)
+    runs = studies.Result(place / "full", methods=methods).runs
+    found = [make(run, method=run["method"]) for run in runs]
+    for name in _narrow(part, setting, methods):
+        found += [make(run, method=name) for run in studies.Result(place / name).runs]
     return found

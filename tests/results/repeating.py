@@ -47,7 +47,8 @@ def _again(part, line, data):
     }
     setting = dataclasses.replace(setting, narrow=narrow)
     alone = dataclasses.replace(part, methods=methods, settings=(setting,))
+    names = tuple(methods)
     with tempfile.TemporaryDirectory() as folder:
-        playing.play_seed(alone, setting, seed, folder, data, workers=1)
-        found = playing.lines_of(alone, setting, seed, folder, data)
+        playing.play_seed(alone, setting, seed, folder, data, 1, names)
+        found = playing.lines_of(alone, setting, seed, folder, data, names)
     return next(one for one in found if one["method"] == method)

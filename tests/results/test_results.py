@@ -104,10 +104,10 @@ def test_lines_stay_small():
 
 
 @pytest.mark.parametrize("name", list(parts.all_parts()))
-def test_every_part_names_its_controls_and_its_data(name, tmp_path):
+def test_every_part_names_its_core_and_its_data(name, tmp_path):
     part = parts.all_parts()[name]
     assert reading.BASELINE in part.methods
-    assert set(part.controls.values()) <= set(part.methods)
+    assert set(part.core) <= set(part.methods)
     assert len({setting.name for setting in part.settings}) == len(part.settings)
     packed = [setting for setting in part.settings if setting.needs]
     assert parts.missing_packs(part, tmp_path, packed[0].name)
