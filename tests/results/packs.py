@@ -1,10 +1,18 @@
-"""Packs of data: `NAME.npz` and the `load_NAME.py` beside it, in some folder.
+"""Packs of data: `NAME.npz` and the loader beside it, `load_NAME.py`, in some folder.
 
 They are no part of the project. Knows files.
 """
 
 import importlib.util
 import pathlib
+
+
+LOADERS = {"cifar10_jpeg": "load_cifar10.py"}  # the others are named after the pack
+
+
+def files(name):
+    """Returns the names of a pack's two files: the data, and the loader."""
+    return f"{name}.npz", LOADERS.get(name, f"load_{name}.py")
 
 
 def load(folder, name, *arguments):
@@ -14,14 +22,14 @@ def load(folder, name, *arguments):
         FileNotFoundError: the pack is not in the folder.
     """
     folder = pathlib.Path(folder)
-    pack, loader = folder / f"{name}.npz", folder / f"load_{name}.py"
+    pack, loader = (folder / file for file in files(name))
     for file in (pack, loader):
         if not file.exists():
             raise FileNotFoundError(
-                f"This part needs {name}.npz and load_{name}.py in a folder that "
-                f"`--data` names. Received: {str(folder)!r}"
+                f"This part needs {file.name} in the folder that `--data` names. "
+                f"Received: {str(folder)!r}"
             )
-    spec = importlib.util.spec_from_file_location(f"load_{name}", loader)
+    spec = importlib.util.spec_from_file_location(loader.stem, loader)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.load(pack, *arguments)

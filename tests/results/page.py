@@ -97,17 +97,18 @@ def _ordered(part, settings):
 def _progress(found):
     rows = [
         "## What was run\n",
-        "| part | setting | seeds | of | runs |",
-        "|---|---|---|---|---|",
+        "Methods of the core are played first, for all seeds, then the others.\n",
+        "| part | setting | seeds | of | runs | of |",
+        "|---|---|---|---|---|---|",
     ]
     for name, part in parts.all_parts().items():
         for setting in part.settings:
             here = found.get(name, {}).get(setting.name, [])
-            count = reading.seeds(here)
-            left = "" if count >= part.seeds else ", unfinished"
+            planned = part.seeds * (len(part.methods) + len(setting.narrow))
+            left = "" if len(here) >= planned else ", unfinished"
             rows.append(
-                f"| {name} | {setting.name} | {count}{left} | {part.seeds} | "
-                f"{len(here)} |"
+                f"| {name} | {setting.name} | {reading.seeds(here)} | {part.seeds} | "
+                f"{len(here)}{left} | {planned} |"
             )
     return "\n".join(rows) + "\n"
 
@@ -116,18 +117,19 @@ def _table(setting, found):
     """Returns the table of one setting: each method, by each measure."""
     shown = reading.measures(found)
     main = shown[0]
-    heads = ["method", main.heading]
+    heads = ["method", "seeds", main.heading]
     heads += [f"{one.heading}: difference, verdict" for one in shown]
     heads += [f"{main.heading}: against its control", "parameters not 0"]
     by_measure = [reading.judged(found, one) for one in shown]
     own = reading.controlled(found, main)
     lines_of_table = [
-        f"### {setting}, {reading.seeds(found)} seeds\n",
+        f"### {setting}\n",
         f"| {' | '.join(heads)} |",
         f"|{'---|' * len(heads)}",
     ]
     for method in reading.methods(found):
-        cells = [method, _mean(reading.values(found, method, main), main)]
+        numbers = reading.values(found, method, main)
+        cells = [method, f"{len(numbers)}", _mean(numbers, main)]
         cells += [
             _cell(verdicts.get(method), one)
             for verdicts, one in zip(by_measure, shown, strict=True)

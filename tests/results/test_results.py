@@ -1,5 +1,6 @@
 """The map: lines become tables, figures and verdicts, and the page is what they say."""
 
+import dataclasses
 import pathlib
 import re
 
@@ -58,11 +59,11 @@ def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
     ]
     assert all(path.stat().st_size > 1000 for path in written)
     text = written[-1].read_text()
-    assert "| regimes | digits-512-300-20 | 1, unfinished | 12 | 3 |" in text
-    assert "| dsd-0.3 | 75.0 | +25.00 nothing | 0.00 nothing |" in text.replace(
+    assert "| regimes | digits-512-300-20 | 1 | 12 | 3, unfinished | 288 |" in text
+    assert "| dsd-0.3 | 1 | 75.0 | +25.00 nothing | 0.00 nothing |" in text.replace(
         "+0.00", "0.00"
     )
-    assert "| speech | cnn-400 | 0, unfinished | 12 | 0 |" in text
+    assert "| speech | cnn-400 | 0 | 12 | 0, unfinished | 180 |" in text
 
 
 def test_lines_are_read_as_written_and_equal_lines_are_equal_bytes(made_up):
@@ -96,6 +97,36 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
 @pytest.mark.skipif(not DOCS.exists(), reason="an installed copy")
 def test_the_page_is_what_the_committed_lines_give():
     assert (DOCS / "results.md").read_text() == page.text(lines.read_all())
+
+
+def test_runs_of_a_seed_count_when_the_core_or_all_are_there(tmp_path, monkeypatch):
+    part = dataclasses.replace(
+        parts.all_parts()["regimes"],
+        core=("conventional", "lowered"),
+        methods=dict.fromkeys(["conventional", "lowered", "dsd-0.3"]),
+        seeds=3,
+    )
+    (setting,) = [one for one in part.settings if one.name == "digits-64-300-20"]
+    part = dataclasses.replace(part, settings=(setting,))
+    runs = tmp_path / "regimes" / setting.name
+    for seed, names in enumerate([part.core, ("conventional",), (*part.methods,)]):
+        for name in names:
+            record = runs / str(seed) / "full/runs" / name / f"{seed}.json"
+            record.parent.mkdir(parents=True)
+            record.touch()
+    for name in setting.narrow:
+        record = runs / "2" / name / "runs/conventional/2.json"
+        record.parent.mkdir(parents=True)
+        record.touch()
+    monkeypatch.setattr(
+        playing,
+        "lines_of",
+        lambda part, setting, seed, folder, data, methods: [
+            line(name, seed, 0.5) for name in methods
+        ],
+    )
+    where = {"folder": tmp_path, "data": "", "lines_folder": tmp_path / "lines"}
+    assert playing.collect(part, **where) == {setting.name: 2 + 0 + 3}
 
 
 def test_lines_stay_small():
