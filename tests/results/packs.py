@@ -6,7 +6,6 @@ They are no part of the project. Knows files.
 import importlib.util
 import pathlib
 
-
 LOADERS = {"cifar10_jpeg": "load_cifar10.py"}  # the others are named after the pack
 
 
