@@ -13,7 +13,8 @@ def add(subparsers):
         help="conventional training against DSD on handwritten digits",
         description="Trains a small CNN on scikit-learn's handwritten digits, "
         "conventionally and with DSD, from the same weights on the same batches; "
-        "compares them, plots the weights of the phases and exports the model.",
+        "compares them, plots the weights of the phases and exports the model. "
+        "Stopped, the same command goes on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -36,12 +37,13 @@ def add(subparsers):
 
 def _run(parser, args):
     extras.require("demo")
-    quiet.import_keras()
+    # Keras asks TensorFlow, where it is installed, when it writes configs.
+    quiet.import_keras("tensorflow")
     from keras_dsd.studies import demo
 
     with exits.refusing(parser):
         settings = demo.Settings(
             seeds=args.seeds, epochs=args.epochs, sparsity=args.sparsity, out=args.out
         )
-    demo.run(settings)
+        demo.run(settings)
     return exits.OK

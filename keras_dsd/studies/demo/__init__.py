@@ -1,7 +1,7 @@
 """`keras-dsd demo`: the whole job once, on real data: train, compare, plot, export.
 
-This file plays the parts in order and writes the results down; it needs the extra
-`keras-dsd[demo]`. Each part is a file: `data`, `train`, `figure`, `report`.
+A study of two methods, and what it shows; needs the extra `keras-dsd[demo]`. Each part
+is a file: `problem`, `snapshots`, `figure`, `report`.
 """
 
 import dataclasses
@@ -16,11 +16,10 @@ import rich.console
 from keras_dsd._shared import checks
 from keras_dsd._version import __version__
 from keras_dsd.deploy import saved_model
-from keras_dsd.studies import verdicts
-from keras_dsd.studies.demo import data, figure, report, train
+from keras_dsd.studies import methods
+from keras_dsd.studies.compare import compare
+from keras_dsd.studies.demo import figure, problem, report, snapshots
 from keras_dsd.training import phases
-
-METHODS = ("conventional", "dsd")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,42 +56,54 @@ class Settings:
 def run(settings, console=None):
     """Runs the demo, prints what it finds and writes it to `settings.out`.
 
+    Stopped, it goes on when it is called again with the same settings.
+
     Args:
         settings: a `Settings`.
         console: a `rich.console.Console`. Defaults to `None`: standard output.
 
     Returns:
         The results, a dict as in `results.json`.
+
+    Raises:
+        ValueError: the folder holds the study of other settings.
+        RuntimeError: a training failed.
     """
     console = console or rich.console.Console(highlight=False)
-    digits = data.digits()
     plan = phases.dsd(settings.epochs, sparsity=settings.sparsity)
-    report.introduce(console, settings, digits, plan)
-    with report.progress(console, settings, METHODS) as tell:
-        train.warm_up(digits)
-        pairs = [
-            train.Pair(
-                **{
-                    method: train.train(
-                        method, seed=seed, digits=digits, plan=plan, tell=tell
-                    )
-                    for method in METHODS
-                }
-            )
-            for seed in range(settings.seeds)
-        ]
-    verdict = _judge(pairs, resolution=1 / len(digits.y_test))
-    dsd = pairs[0].dsd
-    report.compare(console, pairs, verdict)
+    weights = settings.out.absolute() / "weights"
+
+    def keep():
+        return [snapshots.Snapshots(weights, plan)]
+
+    report.introduce(console, settings, plan)
+    result = compare(
+        problem.build,
+        problem.data,
+        methods={
+            "conventional": methods.Method(phases=methods.as_dense(plan)),
+            "dsd": methods.Method(phases=plan, callbacks=keep),
+        },
+        epochs=settings.epochs,
+        seeds=range(settings.seeds),
+        directory=settings.out / "study",
+        fit={"batch_size": problem.BATCH_SIZE},
+    )
+    if result.failures:
+        raise RuntimeError(f"A training failed: {result.failures[0]['error']}")
+    report.compare(console, result)
     picture = settings.out / "weights.png"
-    figure.histograms(dsd, picture)
+    kept = {phase: snapshots.kernels(weights, phase) for phase in figure.TITLES}
+    figure.histograms(kept, picture)
     _say(console, f"Weights of the three phases: {picture}")
     with console.status("Exporting, and loading with plain TensorFlow"):
         exported = saved_model.export(
-            dsd.model, settings.out / "saved_model", digits.x_test
+            snapshots.model(weights, "Redense"),
+            settings.out / "saved_model",
+            problem.data()[2][0],
         )
     _say(console, exported.text)
-    results = _results(settings, pairs, verdict, exported)
+    results = _results(settings, plan, result, exported)
     path = settings.out / "results.json"
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     _say(console, f"All numbers: {path}")
@@ -104,19 +115,7 @@ def _say(console, text):
     console.print(text, markup=False, soft_wrap=True)
 
 
-def _judge(pairs, resolution):
-    accuracy = verdicts.Metric(
-        name="accuracy", grows=True, scale=100, unit=" points", resolution=resolution
-    )
-    found = verdicts.judge(
-        accuracy,
-        {pair.seed: pair.conventional.accuracy for pair in pairs},
-        {"DSD": {pair.seed: pair.dsd.accuracy for pair in pairs}},
-    )
-    return found["DSD"]
-
-
-def _results(settings, pairs, verdict, exported):
+def _results(settings, plan, result, exported):
     """Returns what `results.json` holds; accuracies are fractions, times seconds."""
     packages = ("keras", "matplotlib", "numpy", "sklearn", keras.backend.backend())
     return {
@@ -124,10 +123,10 @@ def _results(settings, pairs, verdict, exported):
             "seeds": list(range(settings.seeds)),
             "epochs": settings.epochs,
             "sparsity": settings.sparsity,
-            "batch_size": train.BATCH_SIZE,
-            "learning_rate": train.LEARNING_RATE,
-            "momentum": train.MOMENTUM,
-            "last_phase_learning_rate_factor": train.LR_FACTOR,
+            "batch_size": problem.BATCH_SIZE,
+            "learning_rate": problem.LEARNING_RATE,
+            "momentum": problem.MOMENTUM,
+            "last_phase_learning_rate_factor": plan[-1].lr_factor,
             "backend": keras.backend.backend(),
         },
         "versions": {
@@ -137,16 +136,18 @@ def _results(settings, pairs, verdict, exported):
         },
         "runs": [
             {
-                "seed": run.seed,
-                "method": run.method,
-                "accuracy": run.accuracy,
-                "seconds": run.seconds,
-                "median_epoch_seconds": run.epoch_seconds,
-                "sparsity_by_phase": run.sparsity_by_phase(),
+                "seed": run["seed"],
+                "method": run["method"],
+                "accuracy": run["metrics"]["last"]["test"]["accuracy"],
+                "seconds": sum(run["seconds"]),
+                "median_epoch_seconds": report.epoch_seconds(run),
+                "sparsity_by_phase": {
+                    type(plan[int(logs["dsd_phase"])]).__name__: logs["sparsity"]
+                    for logs in (run["history"] if run["method"] == "dsd" else ())
+                },
             }
-            for pair in pairs
-            for run in (pair.conventional, pair.dsd)
+            for run in sorted(result.runs, key=lambda run: run["seed"])
         ],
-        "verdict": dataclasses.asdict(verdict),
+        "verdict": dataclasses.asdict(result.verdict("dsd")),
         "saved_model": dataclasses.asdict(exported),
     }

@@ -13,7 +13,7 @@ BINS = 121  # odd: one bin has zero in its middle
 TITLES = {"Dense": "Dense", "Sparse": "Sparse", "Redense": "Re-dense"}
 
 
-def histograms(run, path):
+def histograms(weights, path):
     """Draws the weights of the largest layer that DSD pruned, as a PNG.
 
     One layer, for each has its own threshold: the gap of one would be filled by the
@@ -21,12 +21,14 @@ def histograms(run, path):
     but told as a number.
 
     Args:
-        run: a `train.Run` with DSD.
+        weights: {phase: {path: array}} of kernels, as each phase left them.
         path: where the picture is written.
     """
-    layer = max(run.pruned, key=lambda name: run.weights["Sparse"][name].size)
-    survived = run.weights["Sparse"][layer].ravel() != 0
-    dense = np.abs(run.weights["Dense"][layer].ravel())
+    sizes = {name: np.size(kernel) for name, kernel in weights["Sparse"].items()}
+    pruned = [name for name in sizes if not np.all(weights["Sparse"][name])]
+    layer = max(pruned or sizes, key=sizes.__getitem__)
+    survived = weights["Sparse"][layer].ravel() != 0
+    dense = np.abs(weights["Dense"][layer].ravel())
     threshold = dense[~survived].max(initial=0)
     limit = np.quantile(dense, 0.999) * 1.1
     edges = np.linspace(-limit, limit, BINS + 1)
@@ -39,7 +41,7 @@ def histograms(run, path):
         layout="constrained",
     )
     for panel, (phase, title) in zip(panels, TITLES.items(), strict=True):
-        weights = run.weights[phase][layer].ravel()
+        values = weights[phase][layer].ravel()
         panel.axvspan(
             -threshold, threshold, color=SHADE, lw=0, label="below the threshold"
         )
@@ -48,7 +50,7 @@ def histograms(run, path):
             (~survived, RETURNED, "weights that are pruned, and come back"),
         ):
             panel.hist(
-                weights[chosen & (weights != 0)],
+                values[chosen & (values != 0)],
                 edges,
                 histtype="stepfilled",
                 facecolor=(color, 0.75),
@@ -57,7 +59,7 @@ def histograms(run, path):
             )
         panel.set_yscale("log")
         panel.set_xlim(-limit, limit)
-        panel.set_title(f"{title}: {_zeros(weights)}", fontsize=11)
+        panel.set_title(f"{title}: {_zeros(values)}", fontsize=11)
         panel.set_xlabel("weight")
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(f"weights in a bin of {edges[1] - edges[0]:.4f}")
@@ -66,7 +68,7 @@ def histograms(run, path):
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(
         f"The {survived.size:,} weights of {layer} at the end of each phase "
-        f"(seed {run.seed}; log scale)"
+        "(seed 0; log scale)"
     )
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -1,97 +1,65 @@
-"""What the demo prints: what it will do, how far it is, and the table at its end."""
+"""What the demo prints: what it will do, and the table at its end.
 
-import contextlib
+Knows a `Result` of its two methods.
+"""
+
 import statistics
 from typing import NamedTuple
 
 import keras
 from rich import box
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from keras_dsd.studies.demo import train
-
-NAMES = {"conventional": "conventional", "dsd": "DSD"}
+from keras_dsd.studies.demo import problem
 
 
-def introduce(console, settings, digits, plan):
+def introduce(console, settings, plan):
     """Prints what will be trained, and why the comparison is fair."""
     lengths = ", ".join(f"{type(phase).__name__} {phase.epochs}" for phase in plan)
+    (x_train, _), _, (x_test, _) = problem.data()
     console.rule("Dense-Sparse-Dense against conventional training")
     console.print(
-        f"Data: handwritten digits, {len(digits.y_train)} to train and "
-        f"{len(digits.y_test)} to test (one fixed split, every digit as frequent in "
-        f"both). Network: a CNN of {train.network().count_params():,} weights, Keras "
-        f"on {keras.backend.backend()}.\n"
+        f"Data: handwritten digits, {len(x_train)} to train and {len(x_test)} to test "
+        "(one fixed split, every digit as frequent in both). Network: a CNN of "
+        f"{problem.network().count_params():,} weights, Keras on "
+        f"{keras.backend.backend()}.\n"
         f"Both methods: {settings.epochs} epochs of SGD with momentum. For each seed "
         "they have the same initial weights, order of data and dropout, and in each "
-        f"epoch the same learning rate: DSD's drop to x {train.LR_FACTOR:g} for the "
+        f"epoch the same learning rate: DSD's drop to x {plan[-1].lr_factor:g} for the "
         f"last {plan[-1].epochs} epochs is the conventional training's too.\n"
         f"DSD, in epochs: {lengths}; sparsity {settings.sparsity:g}. Accuracies are "
-        "those after the last epoch; nothing was chosen by the test set.\n"
+        "those after the last epoch; nothing was chosen by the test set. Each training "
+        "is a process of its own; stopped, the same command goes on.\n"
     )
 
 
-@contextlib.contextmanager
-def progress(console, settings, methods):
-    """Shows how far the trainings are.
-
-    Yields:
-        What `train.train` takes as `tell`.
-    """
-    total = settings.seeds * len(methods) * settings.epochs
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("warming up", total=total)
-
-        def tell(seed, method, phase, epoch):
-            phase = f" {phase}" if method == "dsd" else ""
-            bar.update(
-                task,
-                completed=(seed * len(methods) + methods.index(method))
-                * settings.epochs
-                + epoch,
-                description=f"seed {seed} ({seed + 1}/{settings.seeds}) "
-                f"{NAMES[method]}{phase} epoch {epoch + 1}/{settings.epochs}",
-            )
-
-        yield tell
-
-
-def compare(console, pairs, verdict):
+def compare(console, result):
     """Prints the table of the results and the verdict.
 
     Args:
         console: a `rich.console.Console`.
-        pairs: list of `train.Pair`s, one for each seed.
-        verdict: a `verdicts.Verdict`.
+        result: a `Result` of "conventional" and "dsd".
     """
-    console.print(_table(pairs))
-    conventional = statistics.fmean(pair.conventional.epoch_seconds for pair in pairs)
-    dsd = statistics.fmean(pair.dsd.epoch_seconds for pair in pairs)
+    console.print(_table(result))
+    conventional, dsd = (
+        statistics.fmean(
+            epoch_seconds(run) for run in result.runs if run["method"] == m
+        )
+        for m in ("conventional", "dsd")
+    )
     console.print(
         "Difference: DSD minus conventional, in percentage points. Spread: the sample "
-        "standard deviation (std) over the seeds. Time: of `fit`, with the tracing of "
-        "its steps, of which DSD has two, one with masks. Without it, a median epoch "
-        f"takes {conventional * 1000:.0f} ms conventionally and {dsd * 1000:.0f} ms "
-        f"with DSD: x {dsd / conventional:.2f}.\n"
+        "standard deviation (std) over the seeds. Time: of all epochs, with the "
+        "tracing of their steps, of which DSD has two, one with masks. Without it, a "
+        f"median epoch takes {conventional * 1000:.0f} ms conventionally and "
+        f"{dsd * 1000:.0f} ms with DSD: x {dsd / conventional:.2f}.\n"
     )
-    console.print(f"[bold]Verdict:[/] {verdict.text}\n")
+    console.print(f"[bold]Verdict:[/] {result.verdict('dsd').text}\n")
+
+
+def epoch_seconds(run):
+    """Returns how long the median epoch of a run took, which traces nothing."""
+    return statistics.median(run["seconds"])
 
 
 class _Row(NamedTuple):
@@ -103,19 +71,6 @@ class _Row(NamedTuple):
     seconds: float
     dsd_seconds: float
     ratio: float
-
-    @classmethod
-    def of(cls, pair):
-        """Returns the line of one seed."""
-        old, new = pair.conventional, pair.dsd
-        return cls(
-            accuracy=old.accuracy * 100,
-            dsd_accuracy=new.accuracy * 100,
-            difference=(new.accuracy - old.accuracy) * 100,
-            seconds=old.seconds,
-            dsd_seconds=new.seconds,
-            ratio=new.seconds / old.seconds,
-        )
 
     def cells(self, sign="+"):
         """Returns its numbers as they are printed."""
@@ -129,7 +84,25 @@ class _Row(NamedTuple):
         )
 
 
-def _table(pairs):
+def _rows(result):
+    """Returns {seed: its line}, of seeds that both methods finished."""
+    old, new = result.values("conventional"), result.values("dsd")
+    old_seconds = result.values("conventional", "seconds")
+    new_seconds = result.values("dsd", "seconds")
+    return {
+        seed: _Row(
+            accuracy=old[seed] * 100,
+            dsd_accuracy=new[seed] * 100,
+            difference=(new[seed] - old[seed]) * 100,
+            seconds=old_seconds[seed],
+            dsd_seconds=new_seconds[seed],
+            ratio=new_seconds[seed] / old_seconds[seed],
+        )
+        for seed in sorted(old.keys() & new.keys())
+    }
+
+
+def _table(result):
     table = Table(title="Test accuracy and training time", box=box.SIMPLE_HEAD)
     table.add_column("seed", no_wrap=True)
     for heading in (
@@ -141,11 +114,11 @@ def _table(pairs):
         "time\nratio",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
-    rows = [_Row.of(pair) for pair in pairs]
-    for pair, row in zip(pairs, rows, strict=True):
-        table.add_row(str(pair.seed), *row.cells())
-    if len(pairs) > 1:
-        columns = list(zip(*rows, strict=True))
+    rows = _rows(result)
+    for seed, row in rows.items():
+        table.add_row(str(seed), *row.cells())
+    if len(rows) > 1:
+        columns = list(zip(*rows.values(), strict=True))
         table.add_section()
         table.add_row("mean", *_Row(*map(statistics.fmean, columns)).cells())
         table.add_row("std", *_Row(*map(statistics.stdev, columns)).cells(sign=""))
