@@ -46,6 +46,16 @@ def of(record, *, setting, method, labels=None):
     return line
 
 
+def of_failed(failure, *, setting, method):
+    """Returns the line of a run that failed: what it was, and its error."""
+    return {
+        "setting": setting,
+        "method": method,
+        "seed": failure["seed"],
+        "failed": failure["error"]["message"],
+    }
+
+
 def what_repeats(line):
     """Returns a line without what another machine, or another hour, may change."""
     return {
@@ -79,7 +89,7 @@ def read_all(folder=FOLDER):
 
 
 def value(line, metric):
-    """Returns a number of a line: a metric of clean test data after the last epoch.
+    """Returns a number of a finished run: of clean test data after the last epoch.
 
     "noisy" is the accuracy of the second half of the test items, which are the first
     half's under noise. `None` where the line has none; a run that diverged has "nan".

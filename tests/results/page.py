@@ -84,9 +84,9 @@ def text(found):
                 f"![{key}](images/results_{name}_{key}.png)\n\nDifference to "
                 "`conventional`; green better, red worse, grey not shown.\n"
             )
-        sections += [
-            _table(setting, settings[setting]) for setting in _ordered(part, settings)
-        ]
+        for setting in _ordered(part, settings):
+            sections.append(_table(setting, settings[setting]))
+            sections.append(_ingredients(settings[setting]))
     return "\n".join([*sections, GO_ON])
 
 
@@ -110,6 +110,14 @@ def _progress(found):
                 f"| {name} | {setting.name} | {reading.seeds(here)} | {part.seeds} | "
                 f"{len(here)}{left} | {planned} |"
             )
+    failed = [
+        f"- {name}, {setting}, {line['method']}, seed {line['seed']}: {line['failed']}"
+        for name, settings in found.items()
+        for setting, here in settings.items()
+        for line in here
+        if "failed" in line
+    ]
+    rows += ["", "Runs that failed:", *(failed or ["none."])]
     return "\n".join(rows) + "\n"
 
 
@@ -139,6 +147,24 @@ def _table(setting, found):
     return "\n".join(lines_of_table) + "\n"
 
 
+def _ingredients(found):
+    """Returns the table of pairs of methods that differ by one ingredient."""
+    shown = reading.measures(found)
+    by_measure = [reading.ingredients(found, one) for one in shown]
+    rows = [
+        "Which ingredient? Pairs that differ by one, with Holm over all of them:\n",
+        f"| ingredient | method | against | {' | '.join(m.heading for m in shown)} |",
+        f"|{'---|' * (3 + len(shown))}",
+    ]
+    for key in by_measure[0]:
+        cells = [
+            _cell(verdicts[key], measure)
+            for verdicts, measure in zip(by_measure, shown, strict=True)
+        ]
+        rows.append(f"| {' | '.join([*key, *cells])} |")
+    return "\n".join(rows) + "\n"
+
+
 def _mean(values, measure):
     numbers = [value * (100 if measure.points else 1) for value in values.values()]
     if not numbers:
@@ -162,9 +188,11 @@ def _cell(verdict, measure):
 
 def _kept(found, method):
     kept = [
-        line["parameters"] - line["zeros"] for line in found if line["method"] == method
+        line["parameters"] - line["zeros"]
+        for line in found
+        if line["method"] == method and "last" in line
     ]
-    return round(statistics.fmean(kept))
+    return round(statistics.fmean(kept)) if kept else 0
 
 
 def drawn(found):

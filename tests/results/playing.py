@@ -91,15 +91,27 @@ def _narrow(part, setting, methods):
     return list(setting.narrow) if set(methods) == set(part.methods) else []
 
 
-def is_finished(part, setting, seed, folder, methods):
-    """Returns whether some runs of a seed all have a record."""
+def is_finished(part, setting, seed, folder, methods, *, failed=False):
+    """Returns whether some runs of a seed all have a record.
+
+    Args:
+        part: a `Part`.
+        setting: one of its settings.
+        seed: number of the seed.
+        folder: where the studies lie.
+        methods: names of the methods.
+        failed: whether the record of a run that failed counts. Defaults to False.
+    """
     runs = _place(part, setting, seed, folder)
     wanted = [runs / "full/runs" / name / f"{seed}.json" for name in methods]
     wanted += [
         runs / name / f"runs/conventional/{seed}.json"
         for name in _narrow(part, setting, methods)
     ]
-    return all(path.exists() for path in wanted)
+    return all(
+        path.exists() or (failed and path.with_suffix(".failed.json").exists())
+        for path in wanted
+    )
 
 
 def rehearse(part, *, folder, data, only=""):
@@ -132,7 +144,7 @@ def collect(part, *, folder, data, lines_folder=lines.FOLDER):
         found = []
         for seed in range(part.seeds):
             for methods in (tuple(part.methods), part.core):
-                if is_finished(part, setting, seed, folder, methods):
+                if is_finished(part, setting, seed, folder, methods, failed=True):
                     found += lines_of(part, setting, seed, folder, data, methods)
                     break
         if found:
@@ -149,8 +161,14 @@ def lines_of(part, setting, seed, folder, data, methods):
     if part.metric == "accuracy":
         labels = setting.data(data, seed)[2][1]
     make = functools.partial(lines.of, setting=setting.name, labels=labels)
-    runs = studies.Result(place / "full", methods=methods).runs
-    found = [make(run, method=run["method"]) for run in runs]
+    results = {"": studies.Result(place / "full", methods=methods)}
     for name in _narrow(part, setting, methods):
-        found += [make(run, method=name) for run in studies.Result(place / name).runs]
+        results[name] = studies.Result(place / name)
+    found = []
+    for name, result in results.items():
+        found += [make(run, method=name or run["method"]) for run in result.runs]
+        found += [
+            lines.of_failed(run, setting=setting.name, method=name or run["method"])
+            for run in result.failures
+        ]
     return found

@@ -38,9 +38,8 @@ MEASURES = {
 
 def measures(found):
     """Returns the `Measure`s that lines have, the one that counts first."""
-    return [
-        one for one in MEASURES.values() if lines.value(found[0], one.name) is not None
-    ]
+    one = next(line for line in found if "last" in line)
+    return [m for m in MEASURES.values() if lines.value(one, m.name) is not None]
 
 
 def methods(found):
@@ -65,7 +64,7 @@ def values(found, method, measure):
     numbers = {
         line["seed"]: lines.value(line, measure.name)
         for line in found
-        if line["method"] == method
+        if line["method"] == method and "last" in line
     }
     return {seed: value for seed, value in numbers.items() if value - value == 0}
 
@@ -85,26 +84,22 @@ def judged(found, measure, *, against=BASELINE, others=None):
         others: names of methods. Defaults to `None`: all others.
     """
     names = methods(found) if others is None else others
-    resolution = 0.0
-    if measure.points:
-        resolution = _resolution(found[0])
-    metric = verdicts.Metric(
-        measure.heading,
-        measure.grows,
-        *((100, " points") if measure.points else ()),
-        resolution=resolution,
-    )
     return verdicts.judge(
-        metric,
+        _metric(found, measure),
         values(found, against, measure),
         {name: values(found, name, measure) for name in names if name != against},
         against=against,
     )
 
 
-def _resolution(line):
-    # One test item: half of those predicted are clean, half are noisy.
-    return 2 / len(lines.unpack(line["labels"])) if "labels" in line else 0.0
+def _metric(found, measure):
+    # An accuracy's step is one test item: half of those predicted are clean.
+    if not measure.points:
+        return verdicts.Metric(measure.heading, measure.grows)
+    count = len(lines.unpack(found[0]["labels"])) // 2
+    return verdicts.Metric(
+        measure.heading, measure.grows, 100, " points", resolution=1 / count
+    )
 
 
 CONTROL_OF = {"dsd": "lowered", "dsdsd": "lowered", "restart": "restarts"}
@@ -125,3 +120,39 @@ def controlled(found, measure):
         if mine and control in present:
             result |= judged(found, measure, against=control, others=mine)
     return result
+
+
+WITHOUT = {  # family: what it has and its neighbor has not, and that neighbor
+    "lowered": ("the drops of the rate", "conventional"),
+    "restarts": ("the restarts of the rate", "conventional"),
+    "averaged": ("the average", "conventional"),
+    "dsd": ("mask and return, at the same rate", "lowered"),
+    "restart": ("mask and new draw, at the same rate", "restarts"),
+    "static": ("fewer weights", "conventional"),
+    "set": ("moving at random", "static"),
+    "rigl": ("moving by gradients", "static"),
+}
+
+
+def ingredients(found, measure):
+    """Returns {(ingredient, method, against): `Verdict`} of pairs that differ by one.
+
+    Holm goes over all pairs of the setting: each is judged by its differences to 0.
+    """
+    present = methods(found)
+    pairs = {}
+    for method in present:
+        family, *rest = method.split("-")
+        what, against = WITHOUT.get(family, (None, None))
+        if rest[1:] == ["inner"]:
+            what, against = "first and last layer dense", f"{family}-{rest[0]}"
+        elif against == "static":
+            against = "-".join(["static", *rest])
+        if against in present:
+            old, new = (values(found, name, measure) for name in (against, method))
+            both = sorted(old.keys() & new.keys())
+            pairs[what, method, against] = {
+                seed: new[seed] - old[seed] for seed in both
+            }
+    nought = {line["seed"]: 0.0 for line in found}
+    return verdicts.judge(_metric(found, measure), nought, pairs)

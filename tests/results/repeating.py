@@ -21,7 +21,7 @@ def repeat(part, count, *, data, lines_folder, tell=print):
         tell: called with a line of text for each. Defaults to `print`.
     """
     kept = lines.read_all(lines_folder).get(part.name, {})
-    chosen = [line for found in kept.values() for line in found]
+    chosen = [line for found in kept.values() for line in found if "last" in line]
     chosen = random.sample(chosen, min(count, len(chosen)))
     differ = 0
     for line in chosen:

@@ -59,6 +59,7 @@ def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
     ]
     assert all(path.stat().st_size > 1000 for path in written)
     text = written[-1].read_text()
+    assert "Runs that failed:\nnone.\n" in text
     assert "| regimes | digits-512-300-20 | 1 | 12 | 3, unfinished | 288 |" in text
     assert "| dsd-0.3 | 1 | 75.0 | +25.00 nothing | 0.00 nothing |" in text.replace(
         "+0.00", "0.00"
@@ -83,7 +84,7 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
     found = [line("conventional", seed, 0.5) for seed in range(8)]
     found += [line("lowered", seed, 0.7) for seed in range(8)]
     found += [line("dsd-0.3", seed, 0.7 + seed / 1000) for seed in range(8)]
-    # Two test items: differences are taken to vary by no less than one of them.
+    # 1000 clean test items: differences are taken to vary by no less than one of them.
     found = [
         {**one, "labels": pack(range(2000)), "predicted": pack([0] * 2000)}
         for one in found
@@ -92,6 +93,26 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
     own = reading.controlled(found, ACCURACY)["dsd-0.3"]
     assert (own.against, own.count) == ("lowered", 8)
     assert own.difference == pytest.approx(0.0035)
+
+    pairs = reading.ingredients(found, ACCURACY)
+    assert {key[1:]: pairs[key].outcome for key in pairs} == {
+        ("lowered", "conventional"): "better",
+        ("dsd-0.3", "lowered"): "better",
+    }
+    inner = [{**one, "method": "dsd-0.3-inner"} for one in found[-8:]]
+    pairs = reading.ingredients(found + inner, ACCURACY)
+    key = ("first and last layer dense", "dsd-0.3-inner", "dsd-0.3")
+    assert pairs[key].difference == 0
+
+
+def test_a_run_that_failed_is_told(made_up):
+    failure = {"seed": 1, "error": {"message": "out of memory"}}
+    (path,) = made_up.glob("*/*.gz")
+    failed = lines.of_failed(failure, setting="digits-512-300-20", method="dsd-0.3")
+    lines.write(path, [*lines.read(path), failed])
+    text = page.text(lines.read_all(made_up))
+    assert "- regimes, digits-512-300-20, dsd-0.3, seed 1: out of memory" in text
+    assert "| dsd-0.3 | 1 | 75.0 |" in text
 
 
 @pytest.mark.skipif(not DOCS.exists(), reason="an installed copy")
