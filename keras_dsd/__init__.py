@@ -11,6 +11,7 @@ from keras_dsd._shared import registration
 from keras_dsd._version import __version__
 
 if TYPE_CHECKING:
+    from keras_dsd import deploy as deploy
     from keras_dsd import regrowth
     from keras_dsd import robustness as robustness
     from keras_dsd import studies as studies
@@ -50,6 +51,7 @@ _PLACES = {
     "DSDCallback": "keras_dsd.training.callback:DSDCallback",
     "Prunable": "keras_dsd.layers.prunable:Prunable",
     "audit": "keras_dsd.training.audit",
+    "deploy": "keras_dsd.deploy",
     "distributions": "keras_dsd.sparsity.distributions",
     "hold_zeros": "keras_dsd.layers.holding:hold_zeros",
     "make_prunable": "keras_dsd.layers.conversion:make_prunable",

@@ -15,6 +15,8 @@ EXTRAS = {
         "scipy": "scipy",
         "sklearn": "scikit-learn",
     },
+    "litert": {"ai_edge_litert": "ai-edge-litert"},
+    "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime", "tf2onnx": "tf2onnx"},
     "robustness": {
         "cv2": "opencv-python-headless",
         "matplotlib": "matplotlib",

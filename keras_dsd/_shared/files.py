@@ -6,6 +6,7 @@ Knows files only.
 import contextlib
 import os
 import pathlib
+import shutil
 
 
 def name_of(path):
@@ -45,21 +46,38 @@ def writable(path):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Replaces a file as a whole: whatever ends the process, it is the old or the new.
+    """Replaces a file, or a folder, as a whole: it is the old or the new.
 
-    Yields the path of another file beside it, to be written and closed within. Where
-    the process ends before that file takes the place of `path`, it is left behind; the
-    next call writes over it.
+    Yields the path of another one beside it, to be written and closed within. Where
+    the process ends before that takes the place of `path`, it is left behind; the next
+    call writes over it. Whatever ends the process, a file is the old or the new; a
+    folder may also be gone for the moment between the two, as `unfinished.old.`.
     """
     new = unfinished(path)
+    _remove(new)
     try:
         yield new
-        with open(new, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        for file in [new] if new.is_file() else filter(os.path.isfile, new.rglob("*")):
+            with open(file, "rb+") as opened:
+                os.fsync(opened.fileno())
+        if path.is_dir():
+            old = unfinished(path.with_name("old." + path.name))
+            _remove(old)
+            os.replace(path, old)  # no system replaces a folder that has files
+            os.replace(new, path)
+            _remove(old)
+        else:
+            os.replace(new, path)
         _sync_folder(path.parent)
     finally:
-        new.unlink(missing_ok=True)
+        _remove(new)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def unfinished(path):

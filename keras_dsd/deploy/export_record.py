@@ -1,0 +1,81 @@
+"""What came of an export, for people and for programs. Knows no model."""
+
+import dataclasses
+import json
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """A file that left, and what was proved of it; prints as a table.
+
+    Args:
+        path: str, the file or folder.
+        format: str, a key of `formats.FORMATS`.
+        bytes: its size.
+        gzipped_bytes: its size when compressed, as it is sent.
+        weights: how many numbers the model's weights are.
+        zeros: how many of them are exactly zero.
+        items: how many inputs, in batches of several sizes, were compared.
+        max_difference: the largest absolute difference of an output from the model's.
+        tolerance: what it was allowed to be.
+        weights_equal: whether the file holds the model's weights, to the bit; `None`
+            where a converter lays them out anew.
+        runtime: str, the program that read the file, and its version.
+        milliseconds: of one call with one item, the median of 20, in that runtime.
+        model_milliseconds: the same of the model, by `predict_on_batch`.
+        inputs: {name: [shape, dtype]} of the file's signature; empty for files that
+            Keras reads.
+        outputs: the same of its outputs.
+    """
+
+    path: str
+    format: str
+    bytes: int
+    gzipped_bytes: int
+    weights: int
+    zeros: int
+    items: int
+    max_difference: float
+    tolerance: float
+    weights_equal: bool | None
+    runtime: str
+    milliseconds: float
+    model_milliseconds: float
+    inputs: dict
+    outputs: dict
+
+    @property
+    def equal(self):
+        """Whether the outputs are the model's to the bit."""
+        return self.max_difference == 0
+
+    def to_dict(self):
+        """Returns all fields as a dict."""
+        return dataclasses.asdict(self)
+
+    def to_json(self):
+        """Returns all fields as JSON."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def __str__(self):
+        """Returns a table of what a reader wants to know."""
+        same = "equal to the model's, to the bit"
+        found = f"at most {self.max_difference:.1e} from the model's"
+        found += f" (allowed {self.tolerance:.1e})"
+        lines = {
+            "file": self.path,
+            "format": self.format,
+            "size": f"{self.bytes:,} bytes, gzipped {self.gzipped_bytes:,}",
+            "weights": f"{self.weights:,}, of which {self.zeros:,} are zero",
+            "read by": self.runtime,
+            "outputs": f"{same if self.equal else found}, on {self.items} inputs",
+            "one item": f"{self.milliseconds:.2f} ms; "
+            f"by Keras {self.model_milliseconds:.2f} ms",
+        }
+        if self.weights_equal:
+            lines["weights"] += "; in the file they are the same, to the bit"
+        return "\n".join(f"{name:<9} {value}" for name, value in lines.items())
+
+
+class ExportError(RuntimeError):
+    """A file that does not do what the model does; nothing was left behind."""
