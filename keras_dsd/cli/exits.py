@@ -4,6 +4,7 @@ import contextlib
 
 OK = 0
 MISSING = 1  # packages that the command needs
+REFUSED = 1  # what was to be written would not do what it should
 WRONG = 2  # an argument, or a file that it names; `argparse` has the same
 FAILED = 3  # some runs of a study have no result
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended

@@ -38,7 +38,7 @@ def test_before_and_after(format, tmp_path):
     different = deploy.compare_files(files[0], files[2])
     assert not different.same
     parts = [line.split(":")[0] for line in different.differences]
-    assert parts == ["outputs", "operations", "weights"]
+    assert parts == ["inputs", "outputs", "operations", "weights"]
 
 
 def test_bad_input(tmp_path):

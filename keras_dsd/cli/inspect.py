@@ -1,0 +1,47 @@
+"""`keras-dsd inspect`: what a `.keras` file holds by layer, and where its run stands."""
+
+import argparse
+import importlib
+import json
+import sys
+
+from keras_dsd.cli import exits, quiet
+
+
+def add(subparsers):
+    """Adds the command's arguments, and the function that runs it."""
+    parser = subparsers.add_parser(
+        "inspect",
+        help="what a .keras file holds: masks, phase, sparsity by layer",
+        description="Prints which layers of a model are prunable, how sparse they are, "
+        "whether masks are in force, and in which phase a run was when it was saved.",
+        epilog="example:\n  keras-dsd inspect model.keras",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE", help="a .keras file")
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module that registers the model's own classes; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=lambda args: _run(parser, args))
+
+
+def _run(parser, args):
+    quiet.import_keras()
+    import keras
+
+    from keras_dsd.analysis import inspection
+
+    with exits.refusing(parser, ImportError):
+        sys.path.insert(0, "")
+        for module in args.modules:
+            importlib.import_module(module)
+        model = keras.models.load_model(args.file, compile=False)
+    found = inspection.inspect(model)
+    print(json.dumps(found, indent=2) if args.json else inspection.text(found))
+    return exits.OK
