@@ -1,4 +1,4 @@
-"""`keras-dsd inspect`: what a `.keras` file holds by layer, and where its run stands."""
+"""`keras-dsd inspect`: what a `.keras` file holds by layer, where its run stands."""
 
 import argparse
 import importlib
