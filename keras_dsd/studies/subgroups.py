@@ -40,12 +40,14 @@ def by_class(runs, method, against):
             label in found[seed]["accuracy"] for found in (new, old) for seed in seeds
         )
     ]
-    pairs, rows = [], []
-    for label in labels:
-        before = [old[seed]["accuracy"][label] for seed in seeds]
-        after = [new[seed]["accuracy"][label] for seed in seeds]
-        pair = paired.pair(before, after, resolution=1 / counts[label])
-        pairs.append(pair)
+    befores, afters = (
+        [[found[seed]["accuracy"][label] for seed in seeds] for label in labels]
+        for found in (old, new)
+    )
+    steps = [1 / counts[label] for label in labels]
+    pairs = paired.pair_each(befores, afters, steps)
+    rows = []
+    for label, before, after, pair in zip(labels, befores, afters, pairs, strict=True):
         rows.append(
             {
                 "label": label,

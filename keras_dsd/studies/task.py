@@ -4,6 +4,7 @@ Travels between processes and machines as bytes. Knows functions and their names
 """
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import zlib
@@ -95,6 +96,9 @@ def identity(value):
     """
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, functools.partial):
+        given = (identity(value.func), value.args, sorted(value.keywords.items()))
+        return f"partial#{zlib.crc32(repr(given).encode()):08x}"
     try:
         source = inspect.getsource(value).encode()
     except (OSError, TypeError):

@@ -2,13 +2,14 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import json
 
 import keras
 import pytest
 
 from keras_dsd import phases, studies
-from keras_dsd.studies import probe, records
+from keras_dsd.studies import probe, records, task
 from keras_dsd.studies.study import Study
 from tests.studies import small
 
@@ -167,6 +168,15 @@ def test_bad_input(changes, received, tmp_path):
     with pytest.raises((TypeError, ValueError), match=received):
         study(tmp_path, **changes)
     assert not (tmp_path / "study").exists()
+
+
+def test_a_function_with_other_arguments_is_another():
+    names = {
+        task.identity(functools.partial(function, size=size))
+        for function in (small.build, small.data)
+        for size in (1, 2)
+    }
+    assert len(names) == 4
 
 
 def prunable():

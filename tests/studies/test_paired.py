@@ -112,3 +112,15 @@ def test_one_seed_says_nothing():
 def test_bad_input(old, new):
     with pytest.raises(ValueError, match="Received: "):
         paired.pair(old, new)
+
+
+@pytest.mark.parametrize("seeds", [1, 5, 20])
+def test_several_metrics_are_as_each_alone(seeds, rng):
+    olds = rng.normal(size=(3, seeds))
+    news = olds + rng.normal(0.5, 0.3, size=(3, seeds))
+    each = [
+        paired.pair(old, new, resolution=0.1)
+        for old, new in zip(olds, news, strict=True)
+    ]
+    assert paired.pair_each(olds, news, [0.1] * 3) == each
+    assert paired.pair_each([], [], []) == []
