@@ -12,5 +12,4 @@ __all__ = [
     "ExportError",
     "compare_files",
     "export",
-    "saved_model",
 ]

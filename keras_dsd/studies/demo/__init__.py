@@ -15,11 +15,13 @@ import rich.console
 
 from keras_dsd._shared import checks
 from keras_dsd._version import __version__
-from keras_dsd.deploy import saved_model
+from keras_dsd.deploy import export
 from keras_dsd.studies import methods
 from keras_dsd.studies.compare import compare
 from keras_dsd.studies.demo import figure, problem, report, snapshots
 from keras_dsd.training import phases
+
+NOT_EXPORTED = "Not exported: Keras can't write a SavedModel on the torch backend."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,12 +99,8 @@ def run(settings, console=None):
     figure.histograms(kept, picture)
     _say(console, f"Weights of the three phases: {picture}")
     with console.status("Exporting, and loading with plain TensorFlow"):
-        exported = saved_model.export(
-            snapshots.model(weights, "Redense"),
-            settings.out / "saved_model",
-            problem.data()[2][0],
-        )
-    _say(console, exported.text)
+        exported = _export(snapshots.model(weights, "Redense"), settings.out)
+    _say(console, exported or NOT_EXPORTED)
     results = _results(settings, plan, result, exported)
     path = settings.out / "results.json"
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -110,9 +108,16 @@ def run(settings, console=None):
     return results
 
 
+def _export(model, folder):
+    if keras.backend.backend() == "torch":
+        return None
+    path, x = folder / "saved_model", problem.data()[2][0]
+    return export(model, path, inputs=x, overwrite=True)
+
+
 def _say(console, text):
     # A path may be longer than the line, and hold what looks like markup.
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(str(text), markup=False, soft_wrap=True)
 
 
 def _results(settings, plan, result, exported):
@@ -149,5 +154,5 @@ def _results(settings, plan, result, exported):
             for run in sorted(result.runs, key=lambda run: run["seed"])
         ],
         "verdict": dataclasses.asdict(result.verdict("dsd")),
-        "saved_model": dataclasses.asdict(exported),
+        "saved_model": exported and exported.to_dict(),
     }
