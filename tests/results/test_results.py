@@ -1,6 +1,8 @@
 """The map: lines become tables, figures and verdicts, and the page is what they say."""
 
 import dataclasses
+import gzip
+import json
 import pathlib
 import re
 
@@ -70,6 +72,7 @@ def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
 def test_lines_are_read_as_written_and_equal_lines_are_equal_bytes(made_up):
     (path,) = made_up.glob("*/*.gz")
     before = path.read_bytes()
+    assert before[4:8] == bytes(4)  # no time of writing
     found = lines.read_all(made_up)["regimes"]["digits-512-300-20"]
     assert [one["method"] for one in found] == ["conventional", "dsd-0.3", "lowered"]
     lines.write(path, found[::-1])
@@ -118,6 +121,29 @@ def test_a_run_that_failed_is_told(made_up):
 @pytest.mark.skipif(not DOCS.exists(), reason="an installed copy")
 def test_the_page_is_what_the_committed_lines_give():
     assert (DOCS / "results.md").read_text() == page.text(lines.read_all())
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="an installed copy")
+def test_numbers_of_the_page_follow_from_the_lines_by_another_way():
+    text = (DOCS / "results.md").read_text()
+    for path in lines.FOLDER.glob("*/*.gz"):
+        text_of_runs = gzip.decompress(path.read_bytes())
+        runs = [json.loads(one) for one in text_of_runs.splitlines()]
+        name = path.name.removesuffix(".jsonl.gz")
+        table = text.split(f"### {name}\n")[1].split("### ")[0]
+        measure = "bits" if path.parent.name == "language" else "accuracy"
+        by = {(r["method"], r["seed"]): r["last"]["test"][measure] for r in runs}
+        for method in {run["method"] for run in runs} - {"conventional"}:
+            seeds = [seed for name, seed in by if name == method]
+            gaps = [by[method, seed] - by["conventional", seed] for seed in seeds]
+            mean, gap = np.mean([by[method, s] for s in seeds]), np.mean(gaps)
+            row = re.search(rf"^\| {re.escape(method)} \|.*$", table, re.M)[0]
+            count, shown, difference = row.split("|")[2:5]
+            scale, digits = (1, 3) if measure == "bits" else (100, 1)
+            assert int(count) == len(seeds)
+            assert f"{mean * scale:.{digits}f} ±" in shown + " ±"
+            digits = 3 if measure == "bits" else 2
+            assert f" {gap * scale:+.{digits}f} (" in difference
 
 
 def test_runs_of_a_seed_count_when_the_core_or_all_are_there(tmp_path, monkeypatch):
