@@ -7,5 +7,6 @@ __all__ = [
     "extras",
     "files",
     "keras_private",
+    "paths",
     "registration",
 ]

@@ -120,3 +120,8 @@ def known(value, name, choices):
             f"Unknown `{name}`. Known: {sorted(choices)}. Received: {name}={value!r}"
         )
     return choices[value]
+
+
+def one_of(value, name, choices):
+    """Returns `value` if it is one of some names, or lists them."""
+    return known(value, name, {choice: choice for choice in choices})

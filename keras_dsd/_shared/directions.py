@@ -60,8 +60,7 @@ _SHRINK = (
 
 def check(mode):
     """Returns `mode` if it is `"auto"`, `"max"` or `"min"`."""
-    checks.known(mode, "mode", dict.fromkeys(MODES))
-    return mode
+    return checks.one_of(mode, "mode", MODES)
 
 
 def plain(name):

@@ -3,9 +3,7 @@
 Knows the methods; knows no model and no phase.
 """
 
-import re
-
-from keras_dsd._shared import checks
+from keras_dsd._shared import checks, paths
 from keras_dsd.regrowth.base import Method
 from keras_dsd.regrowth.methods import MEST, SET, SNFS, GraNet, RigL, Static
 
@@ -51,14 +49,7 @@ def get(value):
 def _get_all(methods):
     if not methods:
         raise ValueError(f"`regrowth` is empty. Received: regrowth={methods!r}")
-    for expression in methods:
-        try:
-            re.compile(expression + "")  # bytes would compile too
-        except (TypeError, re.error) as error:
-            raise ValueError(
-                f"`regrowth` must hold regular expressions ({error}). "
-                f"Received: regrowth={methods!r}"
-            ) from error
+    paths.check(methods, "regrowth", methods)
     found = {key: get(value) for key, value in methods.items()}
     if any(isinstance(one, dict) or one.prunes for one in found.values()):
         raise ValueError(
@@ -68,24 +59,15 @@ def _get_all(methods):
     return found
 
 
-def check(value, paths):
-    """Raises a ValueError if a regular expression of a dict matches none of `paths`."""
-    for expression in value if isinstance(value, dict) else ():
-        if not any(re.search(expression, path) for path in paths):
-            raise ValueError(
-                f"`regrowth` holds {expression!r}, which matches no weight that can be "
-                f"pruned: {paths}. Received: regrowth={value!r}"
-            )
+def check(value, known):
+    """Raises a ValueError if a regular expression of a dict matches no known path."""
+    if isinstance(value, dict):
+        paths.must_match(value, known, "regrowth", value)
 
 
 def choose(value, path):
     """Returns the method for the weight at `path`, given what `get` returned."""
-    if not isinstance(value, dict):
-        return value
-    for expression, method in value.items():
-        if re.search(expression, path):
-            return method
-    return Static()
+    return paths.look_up(value, path, Static()) if isinstance(value, dict) else value
 
 
 def shared(value):

@@ -94,7 +94,7 @@ class _RandomOrGradient(Regrowth):
 
     def __post_init__(self):
         super().__post_init__()
-        checks.known(self.growth, "growth", dict.fromkeys(GROWTHS))
+        checks.one_of(self.growth, "growth", GROWTHS)
 
     @property
     def needs(self):  # type: ignore[override]

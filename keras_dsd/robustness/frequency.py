@@ -68,7 +68,7 @@ def radius_accuracy(
     >>> list(found)
     [0, 4, 12]
     """
-    checks.known(keep, "keep", dict.fromkeys(KEEP))
+    checks.one_of(keep, "keep", KEEP)
     if radii is not None:
         radii = checks.listed(radii, "radii", "numbers")
         radii = [checks.not_negative(radius, "radii") for radius in radii]

@@ -9,12 +9,12 @@ it.
 import dataclasses
 import math
 import operator
-import re
 from fractions import Fraction
 
 import keras
 
 from keras_dsd._shared import checks
+from keras_dsd._shared import paths as weight_paths
 from keras_dsd.sparsity import counts
 
 
@@ -143,17 +143,13 @@ class PerLayer:
                 "`targets` must be a dict {regex on the weight path: sparsity}. "
                 f"Received: targets={self.targets!r}"
             )
-        targets = {}  # a new dict: the caller may go on to change theirs
-        for regex, value in self.targets.items():
-            wanted = "The keys of `targets` must be regexes, as strings"
-            if not isinstance(regex, str):
-                raise TypeError(f"{wanted}. Received: {regex!r}")
-            try:
-                re.compile(regex)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f"{wanted} ({error}). Received: {regex!r}") from error
-            value = checks.sparsity(value, f"targets[{regex!r}]")
-            targets[regex] = float(counts.as_fraction(value))
+        weight_paths.check(self.targets, "targets", self.targets)
+        targets = {  # a new dict: the caller may go on to change theirs
+            regex: float(
+                counts.as_fraction(checks.sparsity(value, f"targets[{regex!r}]"))
+            )
+            for regex, value in self.targets.items()
+        }
         object.__setattr__(self, "targets", targets)
 
     def __call__(self, shapes, sparsity, paths=None):
@@ -170,14 +166,9 @@ class PerLayer:
                 "`per_layer` needs `paths`, a list of one string per shape, "
                 f"{len(rest)} here. Received: paths={paths!r}"
             )
-        for regex in self.targets:
-            if not any(re.search(regex, path) for path in paths):
-                raise ValueError(
-                    f"The regex {regex!r} of `per_layer` matches no weight path. "
-                    f"Received: paths={paths}"
-                )
+        weight_paths.must_match(self.targets, paths, "targets", self.targets)
         return [
-            next((s for p, s in self.targets.items() if re.search(p, path)), default)
+            weight_paths.look_up(self.targets, path, default)
             for path, default in zip(paths, rest, strict=True)
         ]
 

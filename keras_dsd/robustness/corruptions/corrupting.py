@@ -85,7 +85,7 @@ def check_severities(severities):
 
 def check_constants(constants):
     """Returns the name of a set of constants, or `"auto"`."""
-    checks.known(constants, "constants", dict.fromkeys(CONSTANTS))
+    checks.one_of(constants, "constants", CONSTANTS)
     return constants
 
 

@@ -66,4 +66,4 @@ class Redense(Phase):
 
     def __post_init__(self):
         super().__post_init__()
-        checks.known(self.restore, "restore", dict.fromkeys(RESTORES))
+        checks.one_of(self.restore, "restore", RESTORES)
