@@ -115,8 +115,7 @@ def trained_by(optimizer):
     """Returns the variables that a built optimizer trains, in its order.
 
     An optimizer's own variables are named after these, and names need not be unique:
-    which belongs to which follows from the order alone. Only the number of them is
-    public.
+    which belongs to which follows from the order alone. Only their count is public.
     """
     return list(optimizer._trainable_variables)
 
@@ -140,7 +139,7 @@ def forget(optimizer, variables):
     They are those that it overwrites with their gradient, so it holds no state for
     them. Keras has no public way to take a variable from an optimizer, and on JAX
     the optimizer's must be the model's, one to one. What is found by a variable's
-    number stays where it is.
+    index stays where it is.
     """
     gone = {id(variable) for variable in variables}
     inner = [getattr(optimizer, "inner_optimizer", None)]

@@ -3,6 +3,7 @@
 Reads a model, changes nothing.
 """
 
+import collections
 import dataclasses
 import gzip
 import io
@@ -10,7 +11,8 @@ import io
 import keras
 import numpy as np
 
-from keras_dsd.layers import conversion, eligibility, prunable
+from keras_dsd._shared import keras_private
+from keras_dsd.layers import conversion, eligibility
 from keras_dsd.layers.pruning_state import PruningState
 
 # A weight that could carry a mask and does not.
@@ -33,8 +35,8 @@ class Row:
         masked: fraction that is zero and that a mask in force holds there, 0.0 in a
             dense phase.
         reason: why it is not pruned, or `None` if it is prunable.
-        no_incoming: number of outputs whose every connection a mask holds at zero, 0
-            in a dense phase and where it is not pruned.
+        no_incoming: count of outputs whose every connection a mask holds at zero, 0 in
+            a dense phase and where it is not pruned.
         no_outgoing: the same of its inputs.
     """
 
@@ -54,9 +56,9 @@ class SparsityReport:
 
     Args:
         rows: list of `Row`, in the order of the model's weights.
-        size: number of all weights of the model, of whatever rank.
+        size: count of all weights of the model, of whatever rank.
         zeros: how many of them are exactly zero.
-        prunable: number of weights that can be masked.
+        prunable: count of weights that can be masked.
         prunable_zeros: how many of those are exactly zero.
         masked: how many of these zeros a mask in force holds.
         dense_bytes: bytes of all weights as they are.
@@ -129,7 +131,7 @@ def sparsity_report(model):
     """Reports what is pruned in a model, how much, and why other weights are not.
 
     Args:
-        model: a built `keras.Model` or layer, wrapped or not.
+        model: a `keras.Model` or layer whose layers are built, prunable or not.
 
     Returns:
         A `SparsityReport`: `rows` (path, shape, target, achieved, masked, reason,
@@ -137,7 +139,7 @@ def sparsity_report(model):
 
     Raises:
         TypeError: `model` is not a Keras model or layer.
-        ValueError: it is not built, so it has no weights yet.
+        ValueError: some of its layers are not built, so they have no weights yet.
 
     Example:
 
@@ -152,9 +154,12 @@ def sparsity_report(model):
         for state in conversion.states(model)
         for weight in state.pruned
     }
-    if not (model.built or model.weights):  # without `call` only its layers are built
+    unbuilt = [layer for layer in keras_private.sublayers(model) if _waits(layer)]
+    if unbuilt and not model.built:  # else they are not used
         raise ValueError(
-            f"The model is not built yet: it has no weights. Received: model={model!r}"
+            "The model is not built yet: some layers have no weights. Received: "
+            f"model={model!r}, in which {[layer.name for layer in unbuilt]} are not "
+            "built"
         )
     owners = eligibility.owners(model)
     kept = [
@@ -162,50 +167,72 @@ def sparsity_report(model):
         for variable in model.weights
         if not isinstance(owners[id(variable)], PruningState)
     ]
-    rows, size, zeros, nonzero_bytes, dense_bytes = [], 0, 0, 0, 0
-    prunable = prunable_zeros = masked = 0
+    rows, totals = [], collections.Counter(dict.fromkeys(_TOTALS, 0))
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
         for variable in kept:
             values = keras.ops.convert_to_numpy(variable)
-            nonzero = np.count_nonzero(values)
-            size += values.size
-            zeros += values.size - nonzero
-            dense_bytes += values.nbytes
-            nonzero_bytes += nonzero * values.dtype.itemsize
             stream.write(values.tobytes())
             weight, in_force = pruned.get(id(variable), (None, False))
-            held, unconnected = 0, (0, 0)
-            if weight is not None:
-                prunable += values.size
-                prunable_zeros += values.size - nonzero
+            lives = None
             if in_force:  # what a mask wishes for counts where it has come about
                 lives = keras.ops.convert_to_numpy(weight.mask) | (values != 0)
-                held = values.size - np.count_nonzero(lives)
-                unconnected = _unconnected(lives)
-                masked += held
+            counts = _count(values, weight is not None, lives)
+            totals.update(counts)
             if values.ndim >= 2:
-                rows.append(
-                    Row(
-                        variable.path,
-                        tuple(variable.shape),
-                        weight.sparsity if weight else None,
-                        1 - nonzero / max(values.size, 1),
-                        held / max(values.size, 1),
-                        None if weight else _why_not(variable, owners[id(variable)]),
-                        *unconnected,
-                    )
-                )
-    return SparsityReport(
-        rows,
-        size,
-        zeros,
-        prunable,
-        prunable_zeros,
-        masked,
-        dense_bytes,
-        nonzero_bytes,
-        len(packed.getvalue()),
+                reason = None
+                if weight is None:
+                    reason = _why_not(variable, owners[id(variable)])
+                rows.append(_row(variable, weight, counts, lives, reason))
+    return SparsityReport(rows, **totals, gzip_bytes=len(packed.getvalue()))
+
+
+_TOTALS = (
+    "size",
+    "zeros",
+    "prunable",
+    "prunable_zeros",
+    "masked",
+    "dense_bytes",
+    "nonzero_bytes",
+)
+
+
+def _waits(layer):
+    """Returns whether a layer is still to make weights of its own.
+
+    A model makes none when it is built: one whose `train_step` calls its layers, and
+    that has no `call`, never is.
+    """
+    plain = (keras.layers.Layer, keras.Model, keras.Sequential)
+    makes_none = any(type(layer).build is cls.build for cls in plain)
+    return not (layer.built or makes_none)
+
+
+def _count(values, is_prunable, lives):
+    """Returns what one weight adds to the totals; `lives` is None without a mask."""
+    zeros = values.size - np.count_nonzero(values)
+    return {
+        "size": values.size,
+        "zeros": zeros,
+        "prunable": values.size if is_prunable else 0,
+        "prunable_zeros": zeros if is_prunable else 0,
+        "masked": 0 if lives is None else values.size - np.count_nonzero(lives),
+        "dense_bytes": values.nbytes,
+        "nonzero_bytes": (values.size - zeros) * values.dtype.itemsize,
+    }
+
+
+def _row(variable, weight, counts, lives, reason):
+    size = max(counts["size"], 1)
+    return Row(
+        variable.path,
+        tuple(variable.shape),
+        weight.sparsity if weight else None,
+        counts["zeros"] / size,
+        counts["masked"] / size,
+        reason,
+        *((0, 0) if lives is None else _unconnected(lives)),
     )
 
 
@@ -220,7 +247,8 @@ def _unconnected(mask):
 
 def _why_not(variable, owner):
     return (
-        prunable.cannot_prune(variable, owner)
+        eligibility.cannot_prune(variable, owner)
+        or eligibility.in_no_layer(owner)
         or eligibility.kept_dense(variable, owner)
         or NOT_CHOSEN
     )

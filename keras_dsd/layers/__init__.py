@@ -1,13 +1,16 @@
 """Layers: who carries masks, which weights may have one, and how a mask holds."""
 
 __all__ = [
+    "candidates",
     "conversion",
     "digest",
     "draws",
     "eligibility",
     "guards",
     "holding",
+    "layer_configs",
     "masked_reads",
+    "model_choice",
     "position",
     "prunable",
     "pruned_weight",

@@ -1,4 +1,4 @@
-"""`make_prunable(model)` and `strip(model)`: whole models, wrapped and plain again.
+"""`make_prunable(model)` and `strip(model)`: whole models, prunable and plain again.
 
 Decides which layers become prunable; how one does is `prunable`'s business. Knows
 models; knows no phase and no optimizer.
@@ -7,13 +7,13 @@ models; knows no phase and no optimizer.
 import keras
 
 from keras_dsd._shared import checks, keras_private
-from keras_dsd.layers import eligibility, prunable
+from keras_dsd.layers import eligibility, model_choice, prunable
 from keras_dsd.layers.prunable import Prunable
 from keras_dsd.optimizers import held
 from keras_dsd.optimizers.learning_rates import Rates
 
 
-def make_prunable(
+def make_prunable(  # noqa: PLR0913 (the rules and options of one step, by name)
     model,
     *,
     include=None,
@@ -26,10 +26,15 @@ def make_prunable(
 
     A weight can be pruned if it is floating-point, trainable and of rank 2 or more.
     Some stay dense unless `include` names them: 2-D and 3-D convolutions that read a
-    raw picture (at most 4 input channels), which Han et al. keep dense, and weights of
-    embeddings, normalizations, `PReLU` and `STFTSpectrogram`. Predictions, weights,
-    names and files stay as they are; the model's optimizer keeps its state. Call it
-    before `compile`, or after: then the compiled functions are traced anew.
+    raw picture (at most 4 input channels), which Han et al. keep dense; depthwise
+    convolutions, as in RigL; and weights of embeddings, normalizations, `PReLU` and
+    `STFTSpectrogram`. Predictions, weights, names and files stay as they are; the
+    model's optimizer keeps its state. Call it before `compile`, or after: then the
+    compiled functions are traced anew.
+
+    Of a model with layers that are prunable already, it takes the others: say those
+    that were frozen before. What a rule left out then is left out only if the rule is
+    given again.
 
     Args:
         model: a `keras.Model`. It is changed in place. One that is not built yet is
@@ -38,12 +43,12 @@ def make_prunable(
             path, a list of them, or a callable that takes the weight and returns a
             bool. Defaults to `None`: all but those that stay dense by default.
         exclude: which weights to leave dense, as `include`; it has the last word.
-        sparsity: target of the layers wrapped here, a fraction of weights in [0, 1).
-            Defaults to `None`: follow the phase.
+        sparsity: target of the layers made prunable here, a fraction of weights in
+            [0, 1). Defaults to `None`: follow the phase.
         track_gradients: keep the gradient of the dense weights in each step of a
             sparse phase, for methods of `regrowth` that grow by it. Costs memory of
             one copy of the weights and a little time; the optimizer must be built
-            afterwards, so compile after wrapping. Defaults to `False`.
+            afterwards, so compile after this call. Defaults to `False`.
         strict: raise if some weight of rank 2 or more, other than those that stay dense
             by default or by `exclude`, can't be pruned. Defaults to `False`: skip it;
             `sparsity_report` says why.
@@ -53,8 +58,8 @@ def make_prunable(
 
     Raises:
         TypeError: `model` is not a Keras model, or a rule is of the wrong type.
-        ValueError: nothing to prune, a regular expression that matches no weight, a
-            model that is prunable already, a model not built while a rule is given.
+        ValueError: nothing to prune, or all of it prunable already; a regular
+            expression that matches no weight; a model not built while a rule is given.
 
     Example:
 
@@ -76,38 +81,12 @@ def make_prunable(
     checks.boolean(strict, "strict")
     include = eligibility.rule(include, "include")
     exclude = eligibility.rule(exclude, "exclude")
-    layers = _layers_to_wrap(model)
-    if not layers and prunable_layers(model):
-        raise ValueError(f"The model is prunable already. Received: model={model!r}")
-    unbuilt = [layer for layer in layers if not _built(layer)]
-    if (include or exclude) and unbuilt:
-        raise ValueError(
-            "`include` and `exclude` look at weights: build the model first, say with "
-            "an `Input`. Received: a model in which "
-            f"{[layer.name for layer in unbuilt]} are not built"
-        )
-    chosen = _choose_weights(model, layers, include, exclude)
-    if strict:
-        _refuse_skipped(model)
+    choice = model_choice.choose(model, include, exclude, strict)
     options = {"sparsity": sparsity, "track_gradients": track_gradients}
-    wrapped = 0
-    for layer in layers:
-        if layer in unbuilt:
-            if prunable.can_have_weights(layer):
-                prunable.wrap(layer, by_default=True, **options)
-                wrapped += 1
-        elif id(layer) in chosen:
-            numbers = chosen[id(layer)]
-            prunable.wrap(layer, weights=numbers, **options)
-            wrapped += len(numbers)
-    if not wrapped:
-        raise ValueError(
-            "`include` and `exclude` leave no weight to prune. "
-            f"Received: include={include and include.value!r}, "
-            f"exclude={exclude and exclude.value!r}"
-            if include or exclude
-            else f"{why_nothing(model)}. Received: model={model!r}"
-        )
+    for layer, indices in choice.now:
+        prunable.convert(layer, weights=indices, **options)
+    for layer in choice.later:
+        prunable.convert(layer, by_default=True, **options)
     keras_private.refresh_all(model)
     forget_traces(model)
     return model
@@ -145,7 +124,7 @@ def strip(model):
     tracked = [weight.gradient for weight in pruned_weights(model)]
     positions = [state.position for state in states(model) if state.built]
     for layer in layers:
-        prunable.unwrap(layer)
+        prunable.revert(layer)
     keras_private.refresh_all(model)
     forget_traces(model)
     optimizers = list(held.of(model).values())
@@ -193,105 +172,3 @@ def forget_traces(model):
         for function in ("train_function", "test_function", "predict_function"):
             if getattr(layer, function, None) is not None:
                 setattr(layer, function, None)
-
-
-def _layers_to_wrap(model):
-    """Returns the layers that would be wrapped, each as a whole, if they have weights.
-
-    Descends only into containers that list their layers in their config.
-    """
-    found, seen = [], set()
-
-    def visit(layer):
-        if id(layer) in seen or isinstance(layer, Prunable):
-            return
-        seen.add(id(layer))
-        if prunable.lists_its_layers(layer):
-            children = layer.layers if isinstance(layer, keras.Model) else None
-            for child in children or keras_private.children(layer):
-                visit(child)
-        elif not _built(layer) or prunable.candidates(layer):
-            found.append(layer)
-
-    visit(model)
-    return found
-
-
-def _built(layer):
-    return all(sublayer.built for sublayer in keras_private.sublayers(layer))
-
-
-def _choose_weights(model, layers, include, exclude):
-    """Returns {id(layer): numbers of its weights}; a rule must match something.
-
-    Layers without any are left out. A weight that is tied to another layer's has its
-    mask there; its layer is wrapped for it to be read masked, with no number for it.
-    """
-    chosen, taken = {}, set()
-    for layer in layers:
-        found = [
-            (number, weight)
-            for number, weight, owner in prunable.candidates(layer)
-            if (
-                include(weight)
-                if include
-                else not eligibility.kept_dense(weight, owner)
-            )
-            and not (exclude and exclude(weight))
-        ]
-        if found:
-            chosen[id(layer)] = [
-                number for number, weight in found if id(weight) not in taken
-            ]
-        taken |= {id(weight) for _, weight in found}
-    weights = [
-        weight for layer in layers for _, weight, _ in prunable.candidates(layer)
-    ]
-    for rule in filter(None, (include, exclude)):
-        rule.must_match(weights, not_prunable(model))
-    return chosen
-
-
-def not_prunable(model):
-    """Returns {path: why it can't be pruned} of the weights of rank 2 or more."""
-    owners = eligibility.owners(model)
-    return {
-        weight.path: reason
-        for weight in model.weights
-        if len(weight.shape) >= 2
-        and (reason := prunable.cannot_prune(weight, owners[id(weight)]))
-    }
-
-
-def why_nothing(model):
-    """Returns why a model holds no prunable layer, or what to do to have some."""
-    owners = eligibility.owners(model)
-    kept = {
-        weight.path: eligibility.kept_dense(weight, owners[id(weight)])
-        for weight in model.weights
-        if not prunable.cannot_prune(weight, owners[id(weight)])
-    }
-    if not model.weights or not all(kept.values()):
-        return (
-            "The model holds no `Prunable` layer: call "
-            "`model = keras_dsd.make_prunable(model)` before `compile`"
-        )
-    if not kept:
-        return (
-            "The model has no weight to prune (floating-point, trainable, rank 2 or "
-            "more)"
-        )
-    listed = ", ".join(f"{path} ({why})" for path, why in kept.items())
-    return (
-        "All weights that could be pruned stay dense unless `include` of "
-        f"`make_prunable` names them: {listed}"
-    )
-
-
-def _refuse_skipped(model):
-    skipped = not_prunable(model)
-    if skipped:
-        raise ValueError(
-            "`strict=True` and these weights can't be pruned. Received: "
-            + ", ".join(f"{path} ({reason})" for path, reason in skipped.items())
-        )

@@ -1,8 +1,8 @@
 """Random draws for a weight, the same in every process.
 
 They depend on the seed that is given and on the path that the weight had when it was
-first wrapped, not on the order of layers, nor on any generator's state. Knows pruned
-weights only.
+first made prunable, not on the order of layers, nor on any generator's state. Knows
+pruned weights only.
 """
 
 import zlib

@@ -1,14 +1,12 @@
 """Which weights can be pruned, and which stay dense unless asked for; with the reason.
 
-The one place for these rules: wrapping, the layers themselves and the report ask here.
+The one place for these rules: what makes layers prunable and the report ask here.
 Knows layers and weights; knows no masks.
 """
 
-import re
-
 import keras
 
-from keras_dsd._shared import keras_private
+from keras_dsd._shared import keras_private, paths
 
 PICTURE_CHANNELS = 4  # grey, RGB, RGBA
 
@@ -27,6 +25,9 @@ _KEPT_DENSE = {
     keras.layers.PReLU: "slopes of an activation",
     keras.layers.STFTSpectrogram: "Fourier transform",
 }
+
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
 def cannot_prune(weight, owner):
@@ -67,22 +68,32 @@ def kept_dense(weight, owner):
     all that a channel has), and layers whose weights are no connections between units:
     embeddings, scales, slopes, a transform.
     """
-    if reason := _first(_KEPT_DENSE, owner):
+    if reason := dense_layer(owner):
         return reason
+    if _is_depthwise(weight, owner):
+        return "depthwise convolution"
     if weight.name == "embeddings":  # of positions, say, in a layer of one's own
         return "embedding"
     channels = _channels(weight, owner)
     if channels is not None and channels <= PICTURE_CHANNELS:
         return f"convolution of the picture ({channels} channels)"
-    return "depthwise convolution" if _is_depthwise(weight, owner) else None
+    return None
+
+
+def dense_layer(layer):
+    """Returns why all weights of a layer stay dense by default, or `None`.
+
+    Known from its class, so also before it has weights.
+    """
+    return _first(_KEPT_DENSE, layer)
 
 
 def _is_depthwise(weight, owner):
-    """Returns whether each filter of `weight` reads one channel only."""
-    if isinstance(owner, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)):
+    """Returns whether each filter of a convolution reads one channel of several."""
+    if isinstance(owner, _DEPTHWISE):
         return True
-    if weight.name == "depthwise_kernel":  # of a separable convolution
-        return True
+    if isinstance(owner, _SEPARABLE):
+        return weight.name == "depthwise_kernel"
     return getattr(owner, "groups", 1) > 1 and weight.shape[-2] == 1
 
 
@@ -90,8 +101,8 @@ def _channels(weight, owner):
     """Returns how many channels a convolution reads, `None` if `weight` is none."""
     if len(weight.shape) not in (4, 5):
         return None
-    if isinstance(owner, (keras.layers.DepthwiseConv2D, keras.layers.EinsumDense)):
-        return None  # each channel has filters of its own; no convolution at all
+    if isinstance(owner, keras.layers.EinsumDense):
+        return None  # no convolution at all
     if isinstance(owner, (keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)):
         return weight.shape[-1]
     return weight.shape[-2] * getattr(owner, "groups", 1)
@@ -99,6 +110,35 @@ def _channels(weight, owner):
 
 def _first(reasons, owner):
     return next((why for kind, why in reasons.items() if isinstance(owner, kind)), None)
+
+
+def lists_its_layers(layer):
+    """Returns whether the config of `layer` lists its layers.
+
+    Of such a container (Sequential, Functional, Bidirectional, TimeDistributed) each
+    layer is made prunable by itself, and of a model that has no `call` to read weights
+    masked in. Any other is so as a whole, sublayers included, for its `from_config`
+    builds those anew, and plain.
+    """
+    if isinstance(layer, keras.Model):
+        if type(layer).call is keras.Model.call:
+            return True  # its `train_step` calls the layers, as GANs' do
+        try:
+            return "layers" in layer.get_config()
+        except Exception:  # no config, so no file from which layers come back plain
+            return True
+    return isinstance(layer, (keras.layers.Bidirectional, keras.layers.TimeDistributed))
+
+
+def in_no_layer(owner):
+    """Returns why a weight of the layer `owner` has no layer to mask it, or `None`.
+
+    A container is not made prunable, only the layers in it; what it holds besides has
+    no `call` that could read it masked.
+    """
+    if lists_its_layers(owner):
+        return "held by the model itself, not by one of its layers"
+    return None
 
 
 def owners(layer):
@@ -132,48 +172,42 @@ class Rule:
                 f"`{name}` must be a regular expression, a list of them, or a callable "
                 f"that takes a weight. Received: {name}={value!r}"
             )
-        for expression in self.expressions:
-            try:
-                re.compile(expression)
-            except re.error as error:
-                raise ValueError(
-                    f"`{name}` must hold regular expressions ({error}). "
-                    f"Received: {name}={value!r}"
-                ) from error
+        paths.check(self.expressions, name, value)
 
     def __call__(self, weight):
         """Returns whether the rule names `weight`."""
         if callable(self.value):
             return bool(self.value(weight))
-        return any(re.search(known, weight.path) for known in self.expressions)
+        return paths.names(self.expressions, weight.path)
 
-    def must_match(self, weights, others):
+    def must_match(self, weights, reasons):
         """Raises a ValueError if an expression names none of `weights`.
 
         Args:
-            weights: those that can be pruned.
-            others: {path: why it can't be} of the others.
+            weights: list of the weights that can be pruned.
+            reasons: {path of another weight: why it can't be pruned}.
         """
+        known = [weight.path for weight in weights]
         for expression in self.expressions:
-            if any(re.search(expression, weight.path) for weight in weights):
+            if any(paths.names([expression], path) for path in known):
                 continue
-            found = {
-                path: why for path, why in others.items() if re.search(expression, path)
+            named = {
+                path: why
+                for path, why in reasons.items()
+                if paths.names([expression], path)
             }
-            what = (
-                f"only weights that can't be pruned: {_listed(found)}"
-                if found
-                else "no weight that can be pruned: "
-                f"{[weight.path for weight in weights]}"
-            )
-            raise ValueError(
-                f"`{self.name}` holds {expression!r}, which matches {what}. "
-                f"Received: {self.name}={self.value!r}"
-            )
+            if named:
+                raise ValueError(
+                    f"`{self.name}` holds {expression!r}, which matches only weights "
+                    f"that can't be pruned: {listed(named)}. "
+                    f"Received: {self.name}={self.value!r}"
+                )
+        paths.must_match(self.expressions, known, self.name, self.value)
 
 
-def _listed(reasons):
-    return ", ".join(f"{path} ({why})" for path, why in reasons.items())
+def listed(reasons):
+    """Returns weights and the reasons for them, {path: reason}, in words."""
+    return ", ".join(f"{path} ({reason})" for path, reason in reasons.items())
 
 
 def rule(value, name):

@@ -14,7 +14,13 @@ import keras
 
 from keras_dsd import backend
 from keras_dsd._shared import checks, keras_private
-from keras_dsd.layers import eligibility, masked_reads, prunable_class
+from keras_dsd.layers import (
+    candidates,
+    eligibility,
+    layer_configs,
+    masked_reads,
+    prunable_class,
+)
 from keras_dsd.layers.masked_reads import MaskedReads
 from keras_dsd.layers.pruning_state import PruningState
 from keras_dsd.sparsity import patterns
@@ -51,8 +57,9 @@ class Prunable(_Layer):
     Raises:
         TypeError: `layer` is not a Keras layer, or `track_gradients` not a bool.
         ValueError: the layer is prunable already, has nothing to prune, or is a model
-            that lists its layers (`make_prunable` wraps those); `sparsity` is outside
-            of [0, 1).
+            that lists its layers (`make_prunable` takes those); `sparsity` is outside
+            of [0, 1). Of a layer that is not built yet each call says so, from the
+            first, if it turns out to have nothing to prune.
 
     Example:
 
@@ -69,9 +76,9 @@ class Prunable(_Layer):
                 f"`layer` must be a `keras.layers.Layer`. Received: layer={layer!r} "
                 f"(of type {type(layer).__module__}.{type(layer).__name__})"
             )
-        if lists_its_layers(layer):
+        if eligibility.lists_its_layers(layer):
             raise ValueError(
-                "A model that lists its layers is wrapped by "
+                "The layers of a model that lists them are made prunable by "
                 f"`make_prunable(model)`. Received: layer={layer!r}"
             )
         if sparsity is not None:
@@ -79,9 +86,7 @@ class Prunable(_Layer):
         if pattern is not None:
             pattern = patterns.get(pattern)
         checks.boolean(track_gradients, "track_gradients")
-        if not can_have_weights(layer):
-            _refuse_without_weights(layer)
-        return wrap(
+        return convert(
             layer,
             sparsity=sparsity,
             pattern=pattern,
@@ -122,22 +127,24 @@ class Prunable(_Layer):
         return outputs
 
     def get_config(self):
-        """Returns the layer's own config and, under "prunable", what wraps it.
+        """Returns the config of the layer's own class, and in it what is prunable.
 
-        Flat, for wrappers such as `Bidirectional` edit the config of their layer.
+        A class that writes none gets the one that Keras writes for it.
         """
-        return {**super().get_config(), "prunable": _config(self)}
+        options = layer_configs.options_of(getattr(self, STATE), type(self).plain_class)
+        return layer_configs.with_options(super().get_config(), options)
 
     @classmethod
     def from_config(cls, config):
-        """Makes the plain layer and wraps it."""
-        config = dict(config)
-        options = dict(config.pop("prunable"))
-        plain = options.pop("layer")
-        layer = keras.saving.deserialize_keras_object({**plain, "config": config})
-        pattern = options["pattern"]
-        options["pattern"] = pattern and patterns.get(pattern)
-        return wrap(layer, **options)
+        """Makes the plain layer and makes it prunable.
+
+        Where nothing is said of that, say since the dtype policy was replaced, it is
+        made prunable as `Prunable(layer)` does it.
+        """
+        if not layer_configs.has_options(config):
+            return convert(cls.plain_class.from_config(config))
+        plain, options = layer_configs.split(config)
+        return convert(keras.saving.deserialize_keras_object(plain), **options)
 
     def _post_build(self):
         # Keras calls this when a layer's `build` is done, the first moment at which
@@ -156,24 +163,7 @@ class _PrunableModel(Prunable):
         return [x for x in super().layers if not isinstance(x, PruningState)]
 
 
-def lists_its_layers(layer):
-    """Returns whether the config of `layer` lists its layers.
-
-    Of such a container (Sequential, Functional, Bidirectional, TimeDistributed) each
-    layer is wrapped by itself. Any other is wrapped as a whole, sublayers included, for
-    its `from_config` builds those anew, and plain.
-    """
-    if isinstance(layer, keras.Model):
-        if type(layer).call is keras.Model.call:
-            return True  # it has none: its layers are called by a `train_step` alone
-        try:
-            return "layers" in layer.get_config()
-        except Exception:  # no config, so no file from which layers come back plain
-            return True
-    return isinstance(layer, (keras.layers.Bidirectional, keras.layers.TimeDistributed))
-
-
-def wrap(
+def convert(  # noqa: PLR0913 (what a file holds of a layer, each under its name)
     layer,
     *,
     sparsity=None,
@@ -190,11 +180,11 @@ def wrap(
         sparsity: as for `Prunable`.
         pattern: as for `Prunable`, an instance or `None`.
         track_gradients: as for `Prunable`.
-        weights: which of the layer's kernels, by their numbers (see `_kernels`); none
+        weights: which of the layer's kernels, by index (see `candidates.kernels`); none
             of them if they are tied to another layer's. Defaults to `None`: all that
             can be pruned, chosen when the layer is built.
-        origins: the paths under which these weights were first wrapped, from a file.
-            Defaults to `None`: the ones that they have.
+        origins: the paths that these weights had when their layer was first made
+            prunable, from a file. Defaults to `None`: the ones that they have.
         by_default: whether weights that stay dense by default are left out; then a
             layer that turns out to have nothing to prune becomes plain again.
 
@@ -210,12 +200,14 @@ def wrap(
             "several devices of one machine under `tf.distribute.MirroredStrategy`. "
             f"Received: a strategy with {backend.workers()} workers"
         )
-    if layer.built and weights is None:
-        weights = _choose(layer, by_default)
-        if not weights:
-            _refuse_without_weights(layer)
+    if weights is None:
+        if layer.built:
+            weights = candidates.choose(layer, by_default)
+        elif not candidates.may_have_weights(layer):
+            raise ValueError(
+                f"{candidates.NOTHING_TO_PRUNE}. Received: layer={layer!r}"
+            )
     state = PruningState(sparsity, pattern, track_gradients)
-    state.plain = _identity(layer)
     state.chosen = weights
     state.origins = origins
     state.by_default = by_default
@@ -227,83 +219,12 @@ def wrap(
     return layer
 
 
-def unwrap(layer):
+def revert(layer):
     """Gives a prunable layer back its own class, constraints and sublayers."""
     getattr(layer, STATE).release()
     keras_private.detach(layer, STATE)
     layer.__class__ = type(layer).plain_class
     return layer
-
-
-def cannot_prune(weight, owner):
-    """Returns why `weight`, which the layer `owner` owns, can't be pruned, or `None`.
-
-    What `eligibility` says, and that a model which lists its layers is made prunable
-    layer by layer: what it owns besides has no layer that could carry a mask.
-    """
-    if reason := eligibility.cannot_prune(weight, owner):
-        return reason
-    if lists_its_layers(owner):
-        return "held by the model itself, not by one of its layers"
-    return None
-
-
-def candidates(layer):
-    """Returns [(number, weight, owner)] of the weights of `layer` that can be pruned.
-
-    Weights that a `Prunable` within `layer` covers, made by hand, are not among them.
-    """
-    covered = {
-        id(weight.variable)
-        for sublayer in keras_private.sublayers(layer)
-        if isinstance(sublayer, PruningState)
-        for weight in sublayer.pruned
-    }
-    owners = eligibility.owners(layer)
-    return [
-        (number, weight, owners[id(weight)])
-        for number, weight in enumerate(_kernels(layer))
-        if not eligibility.cannot_prune(weight, owners[id(weight)])
-        and id(weight) not in covered
-    ]
-
-
-def can_have_weights(layer):
-    """Returns whether a layer has weights or may make some when it is built.
-
-    One that takes the default `build` and has no sublayer makes none.
-    """
-    own_build = type(layer).build is not keras.layers.Layer.build
-    return bool(layer.weights or own_build or keras_private.children(layer))
-
-
-def _refuse_without_weights(layer):
-    raise ValueError(
-        "The layer has no weight to prune (floating-point, trainable, rank 2 or more). "
-        f"Received: layer={layer!r}"
-    )
-
-
-def _kernels(layer):
-    """Returns the weights by whose numbers a file says which ones are pruned.
-
-    Without what a `Prunable` within carries, for that depends on its training.
-    """
-    carried = {
-        id(weight)
-        for sublayer in keras_private.sublayers(layer)
-        if isinstance(sublayer, PruningState)
-        for weight in sublayer.weights
-    }
-    return [w for w in eligibility.kernels(layer) if id(w) not in carried]
-
-
-def _choose(layer, by_default):
-    return [
-        number
-        for number, weight, owner in candidates(layer)
-        if not (by_default and eligibility.kept_dense(weight, owner))
-    ]
 
 
 def _create_masks(layer):
@@ -318,43 +239,19 @@ def _create_masks(layer):
     if not all(other.built for other in others):
         return  # built by their first call; `Prunable.call` comes back here
     if state.chosen is None:
-        chosen = _choose(layer, state.by_default)
-        if not chosen and state.by_default:
-            unwrap(layer)
-            return
+        # Where there is none this raises, and does so again in the next call.
+        chosen = candidates.choose(layer, state.by_default)
         if not chosen:
-            _refuse_without_weights(layer)
+            revert(layer)
+            return
         state.chosen = chosen
-    kernels = _kernels(layer)
-    weights = [kernels[number] for number in state.chosen]
+    kernels = candidates.kernels(layer)
+    weights = [kernels[index] for index in state.chosen]
     if state.origins is None:
         state.origins = [weight.path for weight in weights]
     with keras.name_scope(layer.name, caller=layer):
         state.create(weights, state.origins)
     keras_private.refresh(layer)
-
-
-def _identity(layer):
-    """Returns how Keras finds the plain class of `layer` again."""
-    try:
-        found = keras.saving.serialize_keras_object(layer)
-    except Exception:  # a layer without a config; asked for one, it raises by itself
-        return None
-    return {key: found[key] for key in ("module", "class_name", "registered_name")}
-
-
-def _config(layer):
-    state = getattr(layer, STATE)
-    pattern = state.pattern
-    return {
-        "layer": state.plain,
-        "sparsity": state.sparsity,
-        "pattern": pattern and keras.saving.serialize_keras_object(pattern),
-        "track_gradients": state.track_gradients,
-        "weights": None if state.chosen is None else list(state.chosen),
-        "origins": None if state.origins is None else list(state.origins),
-        "by_default": state.by_default,
-    }
 
 
 prunable_class.register(Prunable)

@@ -23,11 +23,12 @@ def derive(base, plain):
     """
     if (base, plain) not in _classes:
         # The name stays, for Keras addresses layers in weights files by the names of
-        # their classes.
+        # their classes. The module is this one: in a process that has not imported it,
+        # Keras would find the plain class in the plain one's, and lose the masks.
         namespace = {
             "plain_class": plain,
             "prunable_base": base,
-            "__module__": plain.__module__,
+            "__module__": __name__,
             "__qualname__": plain.__qualname__,
             "__doc__": plain.__doc__,
             "__init__": _told_as(plain.__init__, base.__init__),

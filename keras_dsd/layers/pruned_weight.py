@@ -11,10 +11,11 @@ class PrunedWeight:
     """One weight and all that is kept for it.
 
     Args:
-        variable: the weight, a variable of the wrapped layer.
+        variable: the weight, a variable of the prunable layer.
         mask: bool variable of the same shape, True where the weight lives.
-        origin: the path that the weight had when it was first wrapped, by which random
-            draws are seeded: `load_model` gives the weights of some models other paths.
+        origin: the path that the weight had when it was first made prunable, by which
+            random draws are seeded: `load_model` gives the weights of some models
+            other paths.
         sparsity: the layer's own target, or `None` to follow the phase.
         pattern: the layer's own pattern, or `None` to follow the phase.
         rewind: variable that holds the values with which weights were pruned, or
@@ -46,5 +47,5 @@ class PrunedWeight:
 
     @property
     def size(self):
-        """The number of weights."""
+        """How many weights there are."""
         return math.prod(self.shape)

@@ -51,7 +51,7 @@ class PruningState(keras.layers.Layer):
         return [w.gradient for w in self.pruned if w.gradient is not None]
 
     def _hold(self, pruned):
-        # Past Keras's tracking: these weights belong to the wrapped layer, not here.
+        # Past Keras's tracking: these weights belong to the prunable layer, not here.
         object.__setattr__(self, "pruned", pruned)
 
     def create(self, variables, origins):
@@ -60,24 +60,24 @@ class PruningState(keras.layers.Layer):
             tuple(
                 PrunedWeight(
                     variable,
-                    self._add_beside(variable, "bool", "ones", f"mask_{number}"),
+                    self._add_beside(variable, "bool", "ones", f"mask_{index}"),
                     origin,
                     self.sparsity,
                     self.pattern,
                 )
-                for number, (variable, origin) in enumerate(
+                for index, (variable, origin) in enumerate(
                     zip(variables, origins, strict=True)
                 )
             )
         )
         if self.track_gradients:
-            for number, weight in enumerate(self.pruned):
+            for index, weight in enumerate(self.pruned):
                 # A trainable variable, for Keras writes to no other.
                 weight.gradient = self._add_beside(
                     weight.variable,
                     weight.variable.dtype,
                     "zeros",
-                    f"gradient_{number}",
+                    f"gradient_{index}",
                     trainable=True,
                     aggregation="sum",
                 )
@@ -106,18 +106,18 @@ class PruningState(keras.layers.Layer):
 
     def keep_pruned_values(self):
         """Makes room for the values with which weights are pruned, for `rewind`."""
-        for number, weight in enumerate(self.pruned):
+        for index, weight in enumerate(self.pruned):
             if weight.rewind is None:
                 weight.rewind = self._add_beside(
-                    weight.variable, weight.variable.dtype, "zeros", f"rewind_{number}"
+                    weight.variable, weight.variable.dtype, "zeros", f"rewind_{index}"
                 )
 
     def keep_explored(self):
         """Makes room to remember which weights have lived, for `regrowth`."""
-        for number, weight in enumerate(self.pruned):
+        for index, weight in enumerate(self.pruned):
             if weight.explored is None:
                 weight.explored = self._add_beside(
-                    weight.variable, "bool", "ones", f"explored_{number}"
+                    weight.variable, "bool", "ones", f"explored_{index}"
                 )
 
     def reads(self):
@@ -243,7 +243,7 @@ class PruningState(keras.layers.Layer):
                 variable.regularizer = variable.regularizer.regularizer
 
     def quantize(self, mode=None, type_check=True, config=None):
-        """Refuses: `Model.quantize` would pass over the wrapped layer in silence."""
+        """Refuses: `Model.quantize` would pass over the prunable layer in silence."""
         raise ValueError(
             "A prunable layer can't be quantized: call `keras_dsd.strip(model)` first. "
             f"Received: mode={mode!r}"
@@ -251,6 +251,8 @@ class PruningState(keras.layers.Layer):
 
     def save_own_variables(self, store):
         """Writes masks, position and values to go back to, and a digest of them."""
+        if not self.built:
+            return
         arrays = {v.name: keras.ops.convert_to_numpy(v) for v in self.variables}
         arrays["position"] = self._position_now().to_array()
         for name, array in arrays.items():

@@ -173,7 +173,7 @@ def find(optimizer, weights):
         ValueError: the optimizer can't be made anew from its own config.
     """
     slots: list[list[Slot]] = [[] for _ in weights]
-    number_of = {id(weight): number for number, weight in enumerate(weights)}
+    index_of = {id(weight): index for index, weight in enumerate(weights)}
     for leaf in leaves(optimizer):
         by_name = collections.defaultdict(list)
         for variable in leaf.variables:
@@ -183,8 +183,8 @@ def find(optimizer, weights):
         is_unique = all(len(variables) == 1 for variables in by_name.values())
         twins: dict[tuple, dict] = {}
         for weight in keras_private.trained_by(leaf):
-            number = number_of.get(id(weight))
-            if number is None and is_unique:
+            index = index_of.get(id(weight))
+            if index is None and is_unique:
                 continue
             named = _named_after(weight, by_name)
             if not named:
@@ -195,8 +195,8 @@ def find(optimizer, weights):
                 twins[kind] = _fresh_values(leaf, weight)
             for name, fresh in twins[kind].items():
                 variable = named[name].pop(0)
-                if number is not None:
-                    slots[number].append(Slot(variable, fresh, name == "average", name))
+                if index is not None:
+                    slots[index].append(Slot(variable, fresh, name == "average", name))
     return slots
 
 

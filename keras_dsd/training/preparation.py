@@ -7,7 +7,7 @@ import dataclasses
 import weakref
 from typing import Any
 
-from keras_dsd.layers import conversion
+from keras_dsd.layers import conversion, model_choice
 from keras_dsd.optimizers import held
 from keras_dsd.optimizers.learning_rates import Rates
 from keras_dsd.training import method_needs
@@ -103,7 +103,9 @@ def _checked_states(model):
     """Returns the `PruningState`s of a model's layers, at least one and all built."""
     states = conversion.states(model)
     if not states:
-        raise ValueError(f"{conversion.why_nothing(model)}. Received: model={model!r}")
+        raise ValueError(
+            f"{model_choice.why_nothing(model)}. Received: model={model!r}"
+        )
     unbuilt = [state for state in states if not state.built]
     if unbuilt:
         raise ValueError(

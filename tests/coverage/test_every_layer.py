@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import keras_dsd as dsd
-from keras_dsd.layers import conversion, prunable
+from keras_dsd.layers import conversion, eligibility
 from tests.coverage import cases, guarantees
 
 CLASSES = cases.classes()
@@ -30,7 +30,7 @@ def test_alone(name, tmp_path):
 def test_by_hand_before_it_is_built(name):
     """The weights have the paths and values that they would have had, and the masks."""
     layer, x = made(name)
-    if prunable.lists_its_layers(layer):
+    if eligibility.lists_its_layers(layer):
         with pytest.raises(ValueError, match="lists its layers"):
             dsd.Prunable(layer)
         return

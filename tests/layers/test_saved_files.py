@@ -89,17 +89,25 @@ assert "keras_dsd" not in sys.modules
 """
 
 
-def test_a_process_that_has_not_imported_the_library(tmp_path):
+@pytest.mark.parametrize("written", ["before", "now"])
+def test_a_process_that_has_not_imported_the_library(written, tmp_path):
     """Keras says what it does not know; nothing loads with its masks missing."""
+    file, message = FILE, "Unrecognized keyword arguments passed to Dense: {'prunable'"
+    if written == "now":
+        file, message = (
+            tmp_path / "now.keras",
+            "'registered_name': 'keras_dsd>Prunable'",
+        )
+        keras.models.load_model(FILE).save(file)
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, FILE],
+        [sys.executable, "-c", LOAD, file],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.startswith("TypeError")
-    assert "Unrecognized keyword arguments passed to Dense: {'prunable'" in done.stdout
+    assert message in done.stdout
 
 
 def damaged(content):
