@@ -70,7 +70,7 @@ class _Instance:
         self._class = cls
 
     @property
-    def __class__(self):
+    def __class__(self):  # type: ignore[misc] # read only, as it is for `isinstance`
         return self._class
 
     def get_config(self):
