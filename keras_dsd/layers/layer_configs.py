@@ -69,8 +69,8 @@ class _Instance:
     def __init__(self, cls):
         self._class = cls
 
-    @property
-    def __class__(self):  # type: ignore[misc] # read only, as it is for `isinstance`
+    @property  # type: ignore[misc] # read only, as `isinstance` needs no more
+    def __class__(self):
         return self._class
 
     def get_config(self):
