@@ -56,6 +56,7 @@ class PruningState(keras.layers.Layer):
 
     def create(self, variables, origins):
         """Makes an all-True mask for each of `variables`, known by its origin."""
+        known = zip(variables, origins, strict=True)
         self._hold(
             tuple(
                 PrunedWeight(
@@ -65,9 +66,7 @@ class PruningState(keras.layers.Layer):
                     self.sparsity,
                     self.pattern,
                 )
-                for index, (variable, origin) in enumerate(
-                    zip(variables, origins, strict=True)
-                )
+                for index, (variable, origin) in enumerate(known)
             )
         )
         if self.track_gradients:
@@ -264,8 +263,7 @@ class PruningState(keras.layers.Layer):
 
         A file of the plain model has nothing here: the masks stay as they are.
         """
-        names = list(store.keys())  # a store is no dictionary
-        arrays = {name: store[name] for name in names}
+        arrays = {name: store[name] for name in list(store.keys())}  # no dictionary
         if not arrays:
             return
         written = arrays.pop(digest.NAME, None)

@@ -107,12 +107,7 @@ def evaluate(
     _check_baseline(baseline, scoring.metric.name, conditions, grows)
     if baseline is not None and not isinstance(baseline, (str, RobustnessReport)):
         scorings.append(Scoring(baseline, metric, preprocess))
-    is_attacked = any(name in adversarial.ATTACKS for name, _ in conditions)
-    attacks = [
-        adversarial.Attacks(each.model, preprocess, seed)
-        for each in scorings
-        if is_attacked
-    ]
+    attacks = _attacks(scorings, preprocess, seed, conditions)
     seen = _Seen(source.constants)
     batches = source.stream(conditions, batch_size)
     steps = source.steps(conditions, batch_size)
@@ -132,6 +127,18 @@ def evaluate(
     for attack in attacks:
         attack.warn_flat()
     reports = [_report(each, grows, seen, source, conditions) for each in scorings]
+    return _with_baseline(reports, baseline)
+
+
+def _attacks(scorings, preprocess, seed, conditions):
+    """Returns attacks on each model, where a condition asks for one."""
+    if not any(name in adversarial.ATTACKS for name, _ in conditions):
+        return []
+    return [adversarial.Attacks(each.model, preprocess, seed) for each in scorings]
+
+
+def _with_baseline(reports, baseline):
+    """Returns the model's report beside its baseline's, if it has one."""
     if len(reports) > 1:
         baseline = reports[1]
     elif isinstance(baseline, RobustnessReport):
