@@ -1,8 +1,13 @@
 """What TensorFlow does in its own way."""
 
 import functools
+import weakref
+from typing import Any
 
 import tensorflow as tf
+
+# Private, for nothing public tells the context that traced functions belong to.
+from tensorflow.python.eager.context import context as context_now
 
 # Private, for nothing public tells whether XLA will compile the graph being traced.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
@@ -83,14 +88,14 @@ def compiled_update_each(choose, lay, units):
     The programs are given the variables, and write where their values lie.
     """
 
-    @functools.partial(tf.function, autograph=False, jit_compile=True)
+    @functools.partial(_function, jit_compile=True)
     def one_unit(variables, args):
         values = [variable.read_value() for variable in variables]
         new = lay(values, choose(values, *args))
         for variable, value in zip(variables, new, strict=True):
             variable.assign(value)
 
-    @tf.function(autograph=False)
+    @_function
     def run_all(columns):
         lists = [c if isinstance(c, list) else tf.unstack(c) for c in columns]
         for variables, *args in zip(units, *lists, strict=True):
@@ -126,8 +131,35 @@ def from_bits(keys, dtype):
     return tf.bitcast(tf.cast(keys, _INTEGERS[dtype.size]), dtype)
 
 
+def _function(function, **options):
+    """Returns `function` as a `tf.function`.
+
+    TensorFlow warns of a function that is traced often, and tells functions by their
+    line in the source. A partial is told by itself: what is traced once for each of
+    many models is not traced often, and one that is will be warned of.
+    """
+    return tf.function(functools.partial(function), autograph=False, **options)
+
+
+def _lasting(function, **options):
+    """Returns `function` as a `tf.function` that may be kept for a whole process.
+
+    Traces belong to TensorFlow's context. If that is reset, they begin anew.
+    """
+    made: Any = weakref.WeakKeyDictionary()  # {context: function}
+
+    @functools.wraps(function)
+    def run(*args):
+        context = context_now()
+        if context not in made:
+            made[context] = _function(function, **options)
+        return made[context](*args)
+
+    return run
+
+
 def _traced(function, **options):
-    traced = tf.function(function, autograph=False, **options)
+    traced = _lasting(function, **options)
     return functools.wraps(function)(lambda *args: traced(*_as_tensors(args)))
 
 
@@ -191,17 +223,17 @@ def _cut(table, lost, layout):
     return _end(table, lost, bracket, odd, layout)
 
 
-@functools.partial(tf.function, autograph=False, jit_compile=True)
+@functools.partial(_lasting, jit_compile=True)
 def _begin(table, lost, layout):
     return ranking.Search(table, layout, bits).begin(lost)
 
 
-@functools.partial(tf.function, autograph=False, jit_compile=True)
+@functools.partial(_lasting, jit_compile=True)
 def _narrow(table, lost, bracket, layout):
     return ranking.Search(table, layout, bits).narrow(lost, bracket)
 
 
-@functools.partial(tf.function, autograph=False, jit_compile=True)
+@functools.partial(_lasting, jit_compile=True)
 def _end(table, lost, bracket, odd, layout):
     return ranking.Search(table, layout, bits).end(lost, bracket, odd)
 

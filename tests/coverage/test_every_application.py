@@ -72,7 +72,7 @@ def smallest(name):
     raise AssertionError(f"{name} takes no picture")
 
 
-@pytest.mark.parametrize("name", architectures())
+@pytest.mark.parametrize("name", list(architectures()))
 def test_wrapped_trained_and_stripped(name):
     model, x = smallest(name)
     before, outputs = guarantees.outside(model), guarantees.predict(model, x)
