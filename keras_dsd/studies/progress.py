@@ -79,9 +79,9 @@ def shown(study, missing, verbose):
     console = Console(stderr=True, highlight=False)
     done = len(study.runs) - len(missing)
     console.print(
-        f"Study of {len(study.methods)} methods and {len(study.seeds)} seeds in "
-        f"{study.directory}: {len(missing)} runs of {study.epochs} epochs to train"
-        + (f", {done} done before" if done else ""),
+        f"Study of {_count(study.methods, 'method')} and {_count(study.seeds, 'seed')} "
+        f"in {study.directory}: {_count(missing, 'run')} of {study.epochs} epochs to "
+        "train" + (f", {done} done before" if done else ""),
         markup=False,
         soft_wrap=True,
     )
@@ -95,6 +95,10 @@ def shown(study, missing, verbose):
         console=console,
     ) as bars:
         yield _Shown(bars, len(missing), study.epochs)
+
+
+def _count(listed, what):
+    return f"{len(listed)} {what}" + ("s" if len(listed) != 1 else "")
 
 
 def _name(run):

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from keras_dsd import cli, studies
-from keras_dsd.studies import planning, processes, study_file
+from keras_dsd.studies import methods, planning, processes, study_file, task
+from tests import processes as tests_processes
 from tests.studies import fake
 
 pytestmark = pytest.mark.one_backend
@@ -79,10 +80,24 @@ def test_toml_yaml_and_a_function_say_the_same(runs, tmp_path):
     assert deep.wrap == {"exclude": "logits"}
     assert not deep.track_gradients
     assert found[0]["methods"]["robust"].track_gradients
+    # The config that a study writes down is read as well.
     config = json.loads(json.dumps(deep.get_config()))
-    written = {**arguments(), "methods": {"deep": config}}
     assert study_file._method("deep", config, 6) == deep
-    assert written["methods"]
+
+
+def test_the_study_of_the_docs_is_the_example(runs):
+    example = tests_processes.REPOSITORY / "examples" / "digits_study" / "study.toml"
+    if not example.exists():
+        pytest.skip("no checkout")
+    page = (example.parents[2] / "docs" / "studies.md").read_text()
+    shown = page.split("```toml\n")[1].split("```")[0]
+    assert example.read_text().endswith(shown)
+    found = study_file.load(str(example), studies.compare)
+    assert found["seeds"] == list(range(8))
+    assert len(methods.resolve(found["methods"], found["epochs"])) == 6
+    pytest.importorskip("sklearn")
+    for name in ("build", "data"):
+        assert task.function(found[name], name)() is not None
 
 
 def test_compare_makes_the_study_and_goes_on(runs, tmp_path, capsys):
