@@ -9,4 +9,5 @@ __all__ = [
     "keras_private",
     "paths",
     "registration",
+    "scopes",
 ]

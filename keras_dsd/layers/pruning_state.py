@@ -9,7 +9,7 @@ Knows one layer's weights; knows no phase.
 
 import keras
 
-from keras_dsd._shared import keras_private
+from keras_dsd._shared import keras_private, scopes
 from keras_dsd.layers import digest, masked_reads
 from keras_dsd.layers.guards import KeepZeros, MaskedRegularizer
 from keras_dsd.layers.masked_reads import Read
@@ -86,14 +86,11 @@ class PruningState(keras.layers.Layer):
         self.built = True
 
     def _add(self, shape, dtype, initializer, name, **options):
-        variable = self.add_weight(
-            shape=shape,
-            dtype=dtype,
-            initializer=initializer,
-            autocast=False,
-            name=name,
-            **{"trainable": False, **options},
-        )
+        options = {"trainable": False, "initializer": initializer, **options}
+        with scopes.of(self._layer_path()):
+            variable = self.add_weight(
+                shape=shape, dtype=dtype, autocast=False, name=name, **options
+            )
         setattr(self, f"_{name}", variable)  # where `tf.train.Checkpoint` finds it
         return variable
 
@@ -288,6 +285,8 @@ class PruningState(keras.layers.Layer):
         self.follow_position()
 
     def _layer_path(self):
+        if not self.built:  # then the layer has its scopes open
+            return ""
         return self._position.path.removesuffix(f"/{self.name}/position")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dsd._shared import keras_private
+from keras_dsd._shared import keras_private, scopes
 
 # What the twin's weights hold. A slot that starts like this starts as the weight. It is
 # exact in bfloat16, and no optimizer's constant.
@@ -266,10 +266,8 @@ def _on_one_device():
 
 
 def _one_element_like(weight):
-    *scopes, name = weight.path.split("/")
-    with contextlib.ExitStack() as stack:
-        for scope in scopes:
-            stack.enter_context(keras.name_scope(scope))
+    path, _, name = weight.path.rpartition("/")
+    with scopes.of(path):
         return keras.Variable(
             np.full((1,) * len(weight.shape), _WEIGHT), dtype=weight.dtype, name=name
         )

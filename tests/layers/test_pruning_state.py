@@ -140,3 +140,15 @@ def test_freezing_reaches_tracked_gradients():
     assert model.trainable_variables == model.trainable_weights == []
     model.layers[0].trainable = True
     assert len(model.layers[0].trainable_variables) == 3
+
+
+def test_what_a_run_keeps_is_named_after_its_layer():
+    """PyTorch lists variables by their paths, each of which it holds once."""
+    model = trained([])
+    for state in conversion.states(model):
+        state.keep_pruned_values()
+        state.keep_explored()
+        scope = state.pruned[0].mask.path.removesuffix("mask_0")
+        assert all(variable.path.startswith(scope) for variable in state.variables)
+    paths = [variable.path for variable in model.variables]
+    assert len(set(paths)) == len(paths)
