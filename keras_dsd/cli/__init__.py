@@ -11,14 +11,23 @@ import sys
 
 from keras_dsd._shared import extras
 from keras_dsd._version import __version__
-from keras_dsd.cli import audit, compare, demo, export, inspect, report, robustness
+from keras_dsd.cli import (
+    audit,
+    compare,
+    demo,
+    export,
+    inspect,
+    report,
+    robustness,
+    train,
+)
 from keras_dsd.cli.exits import BROKEN_PIPE, INTERRUPTED, MISSING
 
 __all__ = [
     "main",
 ]
 
-COMMANDS = (demo, compare, report, inspect, export, audit, robustness)
+COMMANDS = (demo, train, compare, report, inspect, export, audit, robustness)
 
 
 def main(argv=None):

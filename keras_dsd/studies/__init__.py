@@ -13,12 +13,15 @@ from keras_dsd.studies.result import Result
 __all__ = [
     "Method",
     "Result",
+    "batches",
     "compare",
     "demo",
     "methods",
     "paired",
     "planning",
+    "single_run",
     "study_file",
+    "task",
     "verdicts",
     "worth",
 ]

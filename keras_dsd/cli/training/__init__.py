@@ -1,0 +1,1 @@
+"""What `keras-dsd train` does once its arguments are read: data, training, one page."""

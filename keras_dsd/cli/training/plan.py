@@ -1,0 +1,78 @@
+"""The phases that a user asked for on the command line. Knows names and files."""
+
+import json
+import pathlib
+import tomllib
+
+import keras
+
+from keras_dsd._shared import extras
+from keras_dsd.training import phases
+
+METHODS = ("static", "set", "rigl", "mest", "granet", "snfs")
+
+
+def of(settings):
+    """Returns a list of phases, empty for conventional training.
+
+    Args:
+        settings: dict of the command's arguments.
+
+    Raises:
+        OSError, TypeError, ValueError: an argument or a file is wrong, or the phases
+            are not as long as `epochs`.
+    """
+    epochs = settings["epochs"]
+    if settings["dsd"] is not None:
+        return phases.dsd(epochs, sparsity=settings["dsd"])
+    if settings["recipe"] is not None:
+        return phases.recipe(settings["recipe"], epochs)
+    for method in METHODS:
+        if settings[method] is not None:
+            return phases.dst(epochs, method=method, sparsity=settings[method])
+    if settings["phases"] is None:
+        return []
+    plan = [_phase(one) for one in _read(pathlib.Path(settings["phases"]))]
+    total = sum(phase.epochs for phase in plan)
+    if total != epochs:
+        raise ValueError(
+            f"The phases must have --epochs {epochs} together. Received: {total}"
+        )
+    return plan
+
+
+def _read(path):
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".toml":
+            found = tomllib.loads(text)
+        elif path.suffix in (".yaml", ".yml"):
+            extras.require("yaml", needed_by="a file in YAML")
+            import yaml
+
+            found = yaml.safe_load(text)
+        else:
+            found = json.loads(text)
+    except extras.MissingExtra:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"No list of phases ({said}). Received: {path}") from error
+    listed = found.get("phases") if isinstance(found, dict) else found
+    if not isinstance(listed, list) or not listed:
+        raise ValueError(f"The file must hold a list `phases`. Received: {path}")
+    return listed
+
+
+def _phase(config):
+    """Returns a phase of its table: Keras's own config, or its name and arguments."""
+    known = {"Dense": phases.Dense, "Sparse": phases.Sparse, "Redense": phases.Redense}
+    if isinstance(config, dict) and "class_name" in config:
+        return keras.saving.deserialize_keras_object(config)
+    if not isinstance(config, dict) or config.get("phase") not in known:
+        raise ValueError(
+            f"A phase is a table with `phase`, one of {sorted(known)}, and its "
+            f"arguments. Received: {config!r}"
+        )
+    arguments = {key: value for key, value in config.items() if key != "phase"}
+    return known[config["phase"]](**arguments)
