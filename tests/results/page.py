@@ -97,7 +97,9 @@ def _ordered(part, settings):
 def _progress(found):
     rows = [
         "## What was run\n",
-        "Methods of the core are played first, for all seeds, then the others.\n",
+        "Methods of the core are played first, for all seeds, then the others. Where a "
+        "setting is unfinished its verdicts may still change: seeds come, and methods, "
+        "over which Holm goes.\n",
         "| part | setting | seeds | of | runs | of |",
         "|---|---|---|---|---|---|",
     ]
