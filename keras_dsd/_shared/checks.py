@@ -114,14 +114,14 @@ def function(value, name, of):
 
 def known(value, name, choices):
     """Returns `choices[value]`, or lists the names that there are."""
+    return choices[one_of(value, name, choices)]
+
+
+def one_of(value, name, choices):
+    """Returns `value` if it is one of the strings `choices`, or lists them."""
     if not isinstance(value, str) or value not in choices:
         error = ValueError if isinstance(value, str) else TypeError
         raise error(
             f"Unknown `{name}`. Known: {sorted(choices)}. Received: {name}={value!r}"
         )
-    return choices[value]
-
-
-def one_of(value, name, choices):
-    """Returns `value` if it is one of some names, or lists them."""
-    return known(value, name, {choice: choice for choice in choices})
+    return value

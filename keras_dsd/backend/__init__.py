@@ -13,14 +13,14 @@ compiled(function)
     `function`, of nested structures of tensors and numbers, compiled where that helps;
     what in it needs XLA compiles itself. It may read variables, and changes nothing.
     Hundreds of variables that it reads cost less than hundreds of arguments.
-compiled_update_each(choose, lay, units)
-    Returns `run(*columns)`, which gives variables their new values: `lay(values, new)`,
-    where `new` is `choose(values, *args)`. Both are pure, and `lay` is elementwise: it
-    may be given pieces, and the variables of a unit have one shape. `values` are those
-    of one unit's variables. `units` is a list of lists of Keras variables, no variable
-    twice. A column has an argument for each unit: it is a list, or a tensor of which
-    they are the rows, which is much faster to hand over. Units whose shapes and dtypes
-    agree share a program.
+compiled_update_each(choose, apply, units)
+    Returns `run(*columns)`, which gives variables their new values:
+    `apply(values, new)`, where `new` is `choose(values, *args)`. Both are pure, and
+    `apply` is elementwise: it may be given pieces, and the variables of a unit have one
+    shape. `values` are those of one unit's variables. `units` is a list of lists of
+    Keras variables, no variable twice. A column has an argument for each unit: it is a
+    list, or a tensor of which they are the rows, which is much faster to hand over.
+    Units whose shapes and dtypes agree share a program.
 count(mask)
     How many entries of a mask are True, as an int32 tensor.
 elementwise(function)
@@ -54,76 +54,9 @@ workers()
     How many processes a strategy of TensorFlow's trains with.
 """
 
-import keras
+import importlib
 
-if keras.backend.backend() == "tensorflow":
-    from keras_dsd.backend.tensorflow import (
-        bits,
-        compiled,
-        compiled_update_each,
-        count,
-        elementwise,
-        find_cuts,
-        from_bits,
-        fused,
-        gradients_wanted,
-        in_place_of,
-        input_gradient,
-        is_traced,
-        masked,
-        masked_gradient,
-        new_train_function,
-        replicas,
-        stays,
-        workers,
-    )
-elif keras.backend.backend() == "jax":
-    from keras_dsd.backend.jax import (
-        bits,
-        compiled,
-        compiled_update_each,
-        count,
-        elementwise,
-        find_cuts,
-        from_bits,
-        fused,
-        gradients_wanted,
-        in_place_of,
-        input_gradient,
-        is_traced,
-        masked,
-        masked_gradient,
-        new_train_function,
-        replicas,
-        stays,
-        workers,
-    )
-elif keras.backend.backend() == "torch":
-    from keras_dsd.backend.torch import (
-        bits,
-        compiled,
-        compiled_update_each,
-        count,
-        elementwise,
-        find_cuts,
-        from_bits,
-        fused,
-        gradients_wanted,
-        in_place_of,
-        input_gradient,
-        is_traced,
-        masked,
-        masked_gradient,
-        new_train_function,
-        replicas,
-        stays,
-        workers,
-    )
-else:
-    raise ImportError(
-        "keras_dsd trains on the TensorFlow, JAX and PyTorch backends of Keras. "
-        f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
-    )
+import keras
 
 __all__ = [
     "bits",
@@ -146,3 +79,19 @@ __all__ = [
     "tables",
     "workers",
 ]
+
+_RUNNING = keras.backend.backend()
+
+if _RUNNING not in ("jax", "tensorflow", "torch"):
+    raise ImportError(
+        "keras_dsd trains on the TensorFlow, JAX and PyTorch backends of Keras. "
+        f"Received: KERAS_BACKEND={_RUNNING!r}"
+    )
+_module = importlib.import_module(f"{__name__}.{_RUNNING}")
+
+
+def __getattr__(name):
+    """Returns the function of that name of the backend that runs."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_module, name)

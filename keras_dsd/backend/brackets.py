@@ -7,6 +7,8 @@ must be; then the bracket is drawn in to the keys that there are, so that one wh
 entries share, as pruned ones share zero, soon is its end. Knows `keras.ops` only.
 """
 
+from typing import Any, NamedTuple
+
 import keras
 from keras import ops
 
@@ -17,32 +19,32 @@ _COUNT = (1 << _BITS) - 1
 
 
 class Rows:
-    """Entries in rows, each row of one group; of how many entries the groups are."""
+    """Entries in rows, where each row belongs to one group, and the groups' sizes."""
 
     def __init__(self, entries, group, sizes, bits, block=1):
         self.entries, self.group, self.sizes, self.bits = entries, group, sizes, bits
-        self.block = block  # so many rows at a time are of one group
+        self.block = block  # this many successive rows are of one group
         self.groups = len(sizes)
         dtype = keras.backend.standardize_dtype(entries.dtype)
         self.infinity, self.largest = KEYS[dtype]
         self.key_dtype = "int64" if dtype == "float64" else "int32"
 
     def spread(self, values):
-        """From one value per group to one per row (broadcast where that is enough)."""
+        """Turns one value per group into one per row, or into what broadcasts so."""
         return values if self.groups == 1 else ops.take(values, self.group)
 
     def over_entries(self, values):
-        """From one value per group to a tensor that goes with the entries."""
+        """Turns one value per group into a tensor that broadcasts with the entries."""
         return self.spread(values)[:, None, None]
 
     def totals(self, counts):
-        """From one count per row to the sum per group."""
+        """Returns the sum per group of one count per row."""
         return sums(counts, self.group, self.groups, self.block)
 
     def largest_of(self, values):
-        """From one value per entry to the largest per group.
+        """Returns the largest value per group of one value per entry.
 
-        Of one group too by segments: XLA reduces to one number on one core only.
+        A single group is a segment too: XLA reduces to one number on one core only.
         """
         values = ops.reshape(ops.max(ops.max(values, axis=1), axis=1), (-1, self.block))
         group = ops.convert_to_tensor(self.group[:: self.block])
@@ -63,32 +65,66 @@ class Rows:
         return packed & _COUNT, second, ops.right_shift(packed, 2 * _BITS)
 
 
-# A bracket is a tuple, because loops carry tuples:
-#   lo, hi           per group: the wanted key is in [lo, hi)
-#   less, most       per group: how many keys are below lo, below hi
-#   below, upto      per row: the same
-#   first, second    per group: the two keys, lo < first < second <= hi, to count next
-#   misses           per group: how often in a row the wanted key was above them (below:
-#                    negative) and not between
+class Bracket(NamedTuple):
+    """Where the wanted key of each group is, and the keys to count next.
+
+    A tuple, because loops carry tuples.
+
+    Attributes:
+        low: integer tensor (groups,), the wanted key is `low` or more ...
+        high: integer tensor (groups,), ... and less than `high`.
+        less: integer tensor (groups,), how many keys are less than `low`.
+        most: integer tensor (groups,), how many keys are less than `high`.
+        below: integer tensor (rows,), how many keys of a row are less than `low`.
+        upto: integer tensor (rows,), how many keys of a row are less than `high`.
+        first: integer tensor (groups,), the first key to count next, above `low`.
+        second: integer tensor (groups,), the second, above `first`, `high` at most.
+        misses: integer tensor (groups,), how many times in succession the wanted key
+            was above both keys counted; negative if it was below both.
+    """
+
+    low: Any
+    high: Any
+    less: Any
+    most: Any
+    below: Any
+    upto: Any
+    first: Any
+    second: Any
+    misses: Any
+
+    @property
+    def is_open(self):
+        """Whether each group's bracket is of more than one key."""
+        return self.high - self.low > 1
 
 
 def everything(rows, wanted):
-    """The bracket of all keys that there are."""
-    lo = ops.zeros((rows.groups,), rows.key_dtype)
+    """Returns the bracket of all keys that there are."""
+    low = ops.zeros((rows.groups,), rows.key_dtype)
     none = ops.zeros((rows.group.shape[0],), "int32")
     least = ops.zeros_like(wanted)
-    most = least + rows.sizes.astype("int32")
-    counts = least, most, none, none + ROW
-    return aim(rows, wanted, lo, lo + rows.largest, *counts, least)
+    bracket = Bracket(
+        low=low,
+        high=low + rows.largest,
+        less=least,
+        most=least + rows.sizes.astype("int32"),
+        below=none,
+        upto=none + ROW,
+        first=low,
+        second=low,
+        misses=least,
+    )
+    return aim(rows, wanted, bracket)
 
 
 def settle(rows, wanted, bracket, below_first, below_second):
     """Returns the part of the bracket that holds the wanted key, given the counts."""
-    lo, hi, less, most, below, upto, first, second, misses = bracket
+    low, high, less, most, below, upto, first, second, misses = bracket
     least, middle = rows.totals(below_first), rows.totals(below_second)
     part = ops.where(wanted <= least, 0, ops.where(wanted <= middle, 1, 2))
     before = most - less
-    lo, hi = _part(part, lo, first, second, hi)
+    low, high = _part(part, low, first, second, high)
     less, most = _part(part, less, least, middle, most)
     below, upto = _part(rows.spread(part), below, below_first, below_second, upto)
     too_low = (part == 2) & (misses >= 0)
@@ -97,30 +133,33 @@ def settle(rows, wanted, bracket, below_first, below_second):
     # Hardly fewer members: they lie close together, most with one key perhaps.
     stuck = ops.where(part == 2, ops.maximum(misses, 2), ops.minimum(misses, -2))
     misses = ops.where(most - less > before - before // 4, stuck, misses)
-    return aim(rows, wanted, lo, hi, less, most, below, upto, misses)
+    bracket = Bracket(low, high, less, most, below, upto, first, second, misses)
+    return aim(rows, wanted, bracket)
 
 
-def _part(number, *bounds):
+def _part(index, *bounds):
     """Returns the two of four bounds that enclose part 0, 1 or 2."""
     a, b, c, d = bounds
-    lower = ops.where(number == 0, a, ops.where(number == 1, b, c))
-    return lower, ops.where(number == 0, b, ops.where(number == 1, c, d))
+    lower = ops.where(index == 0, a, ops.where(index == 1, b, c))
+    return lower, ops.where(index == 0, b, ops.where(index == 1, c, d))
 
 
-def aim(rows, wanted, lo, hi, less, most, below, upto, misses):
+def aim(rows, wanted, bracket):
     """Returns the bracket with the next two keys, around where the wanted one is due.
 
-    If entries lay evenly in the bracket, the wanted one would be off by some multiple
-    of the square root of their number. That they do not costs more the larger a share
-    of all entries the bracket holds. After a miss the two keys are on its other side;
-    if that is below, one of them tells whether the first key is all that is left.
+    The keys that it had are not read. If entries lay evenly in the bracket, the wanted
+    one would be off by some multiple of the square root of their count. That they do
+    not costs more the larger a share of all entries the bracket holds. After a miss the
+    two keys are on its other side; if that is below, one of them tells whether the
+    first key is all that is left.
     """
+    low, high, less, most, *_, misses = bracket
     members = ops.cast(most - less, "float32")
-    width = ops.cast(hi - lo, "float32")
+    width = ops.cast(high - low, "float32")
     # Entries lie evenly, not their keys: above a power of two a step of the key is
     # twice as long. Of a bracket with one such power in it, `lower` is the part below.
     octave = rows.infinity & -rows.infinity
-    lower = hi - hi % octave - lo
+    lower = high - high % octave - low
     is_crossed = (lower > 0) & (lower <= octave)
     lower = ops.where(is_crossed, ops.cast(lower, "float32"), width)
     centre = (ops.cast(wanted - less, "float32") - 0.5) / members
@@ -133,33 +172,31 @@ def aim(rows, wanted, lo, hi, less, most, below, upto, misses):
         # Below 1, or rounding could carry the product over the largest integer. Of
         # two slopes, the steep one comes first.
         offset = ops.clip(place, 0, 0.999) * (2 * width - lower)
-        offset = ops.cast(ops.minimum(offset, (offset + lower) / 2), lo.dtype)
-        return lo + ops.clip(offset, 1, ops.maximum(hi - lo - 1, 1))
+        offset = ops.cast(ops.minimum(offset, (offset + lower) / 2), low.dtype)
+        return low + ops.clip(offset, 1, ops.maximum(high - low - 1, 1))
 
     left, right = centre - wide, centre + wide
-    first = ops.where(down, lo + 1, key(ops.where(up, centre + reach, left)))
+    first = ops.where(down, low + 1, key(ops.where(up, centre + reach, left)))
     second = ops.maximum(key(ops.where(down, left, right)) + 1, first + 1)
-    return lo, hi, less, most, below, upto, first, second, misses
+    return bracket._replace(first=first, second=second)
 
 
 def one_pass(rows, wanted, bracket):
     """Returns the bracket after counting its two next keys."""
-    below, upto, _ = rows.count(*bracket[6:8])
+    below, upto, _ = rows.count(bracket.first, bracket.second)
     return settle(rows, wanted, bracket, below, upto)
 
 
 def loop(rows, wanted, bracket, is_due):
-    """Returns the bracket of a small table after as many passes as are due."""
+    """Returns the bracket of a small table after passes for as long as `is_due`."""
 
-    def close_pass(*bracket):
-        return one_pass(rows, wanted, tighten(rows, wanted, bracket))
+    def close_pass(*fields):
+        return one_pass(rows, wanted, tighten(rows, wanted, Bracket(*fields)))
 
-    return ops.while_loop(is_due, close_pass, bracket)
-
-
-def is_open(lo, hi, *_):
-    """Returns whether a bracket is of more than one key."""
-    return ops.any(hi - lo > 1)
+    found = ops.while_loop(
+        lambda *fields: is_due(Bracket(*fields)), close_pass, bracket
+    )
+    return Bracket(*found)
 
 
 def tighten(rows, wanted, bracket):
@@ -168,18 +205,18 @@ def tighten(rows, wanted, bracket):
     Then keys that many entries share lie at the ends, sooner or later, where `aim`
     looks for them.
     """
-    lo, hi, less, most, below, upto, _, _, misses = bracket
-    keys, start, end = rows.keys(), rows.over_entries(lo), rows.over_entries(hi)
+    keys = rows.keys()
+    start, end = rows.over_entries(bracket.low), rows.over_entries(bracket.high)
     is_member = (keys >= start) & (keys < end)
     least = -rows.largest_of(ops.where(is_member, -keys, -rows.largest))
     end = rows.largest_of(ops.where(is_member, keys, -1)) + 1
-    return aim(rows, wanted, least, end, less, most, below, upto, misses)
+    return aim(rows, wanted, bracket._replace(low=least, high=end))
 
 
 def sums(counts, segment, segments, block=1):
     """Returns the sum of the counts of each segment.
 
-    Of blocks first, for XLA sums segments on one core.
+    Blocks are summed first, for XLA sums segments on one core.
     """
     if segments == 1:
         return ops.sum(counts, keepdims=True)

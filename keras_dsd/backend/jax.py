@@ -81,7 +81,7 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update_each(choose, lay, units):
+def compiled_update_each(choose, apply, units):
     """See `backend`.
 
     The variables' arrays are donated: two variables must not share one.
@@ -89,7 +89,7 @@ def compiled_update_each(choose, lay, units):
 
     @functools.partial(jax.jit, donate_argnums=0)
     def one_unit(values, *args):
-        return lay(values, choose(values, *args))
+        return apply(values, choose(values, *args))
 
     def run(*columns):
         # Of an array on the device, taking each row would be a program call.
@@ -128,8 +128,15 @@ def fused(function):
     return jax.jit(function)
 
 
-count = fused(tables.count)
-elementwise = fused
+@fused
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 tensor."""
+    return tables.count(mask)
+
+
+def elementwise(function):
+    """See `backend`: one program writes out no more than the result."""
+    return fused(function)
 
 
 def stays(x, key, index):
@@ -156,7 +163,7 @@ def _cut(arrays, lost, layout):
         table = _table(arrays, lost)
     if layout.is_small:
         return _cut_small(table, lost, layout)
-    bracket, is_due, odd = _begin(table, lost, layout)
+    bracket, is_due, nonfinite = _begin(table, lost, layout)
     if is_traced(is_due):
         bracket, _ = jax.lax.while_loop(
             lambda state: state[1],
@@ -166,7 +173,7 @@ def _cut(arrays, lost, layout):
     else:
         while is_due:
             bracket, is_due = _narrow(table, lost, bracket, layout)
-    return _end(table, lost, bracket, odd, layout)
+    return _end(table, lost, bracket, nonfinite, layout)
 
 
 @jax.jit
@@ -193,8 +200,8 @@ def _narrow(table, lost, bracket, layout):
 
 
 @functools.partial(jax.jit, static_argnums=4)
-def _end(table, lost, bracket, odd, layout):
-    return ranking.Search(table, layout, bits).end(lost, bracket, odd)
+def _end(table, lost, bracket, nonfinite, layout):
+    return ranking.Search(table, layout, bits).end(lost, bracket, nonfinite)
 
 
 def compiled(function):

@@ -1,8 +1,8 @@
 """Where the k-th smallest entry of each group in a table lies, digit by digit.
 
-For small tables, as `ranking` is for large ones: it reads all entries several times
-more, but is made of a few plain operations, which hardly need to be compiled. Knows
-`keras.ops` only.
+It is for small tables, as `ranking` is for large ones. It reads all entries several
+times more, but is made of a few plain operations, which hardly need to be compiled.
+Knows `keras.ops` only.
 """
 
 import keras
@@ -21,7 +21,7 @@ def cut(entries, layout, zeros, bits):
     Finds the key at the cut from its first digit to its last: of the keys that begin
     as it does, so many go on with each digit.
 
-    Arguments and result as of `ranking.Search`; integers are of the dtype of the keys.
+    Arguments and result are as of `ranking.Search`, with integers of the dtype of keys.
     """
     keys = bits(ops.reshape(entries, (-1, ROW)))
     groups = len(layout.totals)
@@ -54,12 +54,13 @@ def cut(entries, layout, zeros, bits):
     position += _constant(np.searchsorted(group_of_row, np.arange(groups)) * ROW, keys)
 
     key = ops.where(zeros > 0, key, -1)
-    odd = ops.sum(ops.cast(keys >= infinity, keys.dtype), axis=1)
-    odd = _sum_by(odd, _constant(layout.tensor_of_row, keys), len(layout.sizes))
+    nonfinite = ops.sum(ops.cast(keys >= infinity, keys.dtype), axis=1)
+    tensor = _constant(layout.tensor_of_row, keys)
+    nonfinite = _sum_by(nonfinite, tensor, len(layout.sizes))
     return Cuts(
         ops.take(key, np.array(layout.groups)),
         ops.take(position, np.array(layout.groups)) - _constant(layout.starts, keys),
-        odd <= _constant(layout.filling, keys),
+        nonfinite <= _constant(layout.filling, keys),
     )
 
 

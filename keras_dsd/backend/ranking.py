@@ -31,10 +31,10 @@ class Search:
     In three parts, to be compiled one by one: a loop around passes over a large table
     in one program, and XLA would copy the table.
 
-        bracket, is_due, odd = search.begin(zeros)
+        bracket, is_due, nonfinite = search.begin(zeros)
         while is_due:
             bracket, is_due = search.narrow(zeros, bracket)
-        cuts = search.end(zeros, bracket, odd)
+        cuts = search.end(zeros, bracket, nonfinite)
 
     Args:
         entries: floating tensor, from `tables.table`.
@@ -55,15 +55,15 @@ class Search:
         self._rows = brackets.Rows(
             rows, layout.group_of_row, layout.totals, below_largest, layout.block
         )
-        self._room = _room(len(layout.group_of_row), self._rows.groups)
+        self._capacity = _capacity(len(layout.group_of_row), self._rows.groups)
 
     def begin(self, zeros):
-        """Returns a bracket, whether it is to be narrowed, and what is not finite."""
+        """Returns a bracket, whether to narrow it, and counts of what is not finite."""
         rows, wanted = self._rows, _wanted(zeros)
         first, second = _from_sample(rows, self._layout, wanted)
-        below, upto, odd = rows.count(first, second)
-        lo, hi, less, most, none, full, *_, misses = brackets.everything(rows, wanted)
-        bracket = lo, hi, less, most, none, full, first, second, misses
+        below, upto, nonfinite = rows.count(first, second)
+        bracket = brackets.everything(rows, wanted)
+        bracket = bracket._replace(first=first, second=second)
         bracket = brackets.settle(rows, wanted, bracket, below, upto)
         for _ in range(_PASSES):
             bracket = ops.cond(
@@ -72,8 +72,10 @@ class Search:
                 lambda bracket=bracket: bracket,
             )
         layout = self._layout
-        odd = brackets.sums(odd, layout.tensor_of_row, len(layout.sizes), layout.block)
-        return bracket, self._is_due(bracket), odd
+        nonfinite = brackets.sums(
+            nonfinite, layout.tensor_of_row, len(layout.sizes), layout.block
+        )
+        return bracket, self._is_due(bracket), nonfinite
 
     def narrow(self, zeros, bracket):
         """Returns the bracket after one more pass, and whether it is to go on."""
@@ -86,38 +88,37 @@ class Search:
         bracket = brackets.one_pass(rows, wanted, bracket)
         return bracket, self._is_due(bracket)
 
-    def end(self, zeros, bracket, odd):
+    def end(self, zeros, bracket, nonfinite):
         """Returns the `Cuts` of the tensors."""
         rows, wanted = self._rows, _wanted(zeros)
-        few, wanted, bracket, ids = _gather(rows, wanted, bracket, self._room)
-        bracket = brackets.loop(few, wanted, bracket, brackets.is_open)
+        few, wanted, bracket, ids = _gather(rows, wanted, bracket, self._capacity)
+        bracket = brackets.loop(
+            few, wanted, bracket, lambda bracket: ops.any(bracket.is_open)
+        )
         position = _position(few, wanted, bracket, ids)
 
         # A group that loses none is put right.
-        key = ops.where(ops.cast(zeros, "int32") > 0, bracket[0], -1)
+        key = ops.where(ops.cast(zeros, "int32") > 0, bracket.low, -1)
         groups = np.array(self._layout.groups, "int32")
         return Cuts(
             ops.take(key, groups),
             ops.take(position, groups) - self._layout.starts,
-            odd <= self._layout.filling,
+            nonfinite <= self._layout.filling,
         )
 
     def _is_due(self, bracket):
         """Returns whether too many rows hold members to gather them."""
-        lo, hi, *_ = bracket
-        is_open = hi - lo > 1
-        holding = self._holding(is_open, bracket) + self._rows.groups
-        return ops.any(is_open) & (holding > self._room)
+        holding = self._holding(bracket.is_open, bracket) + self._rows.groups
+        return ops.any(bracket.is_open) & (holding > self._capacity)
 
     def _is_stuck(self, bracket):
         """Returns whether that is so because of brackets that can't be narrowed."""
-        lo, hi, *_, misses = bracket
-        is_stuck = (hi - lo > 1) & (ops.abs(misses) > 1)
-        return self._holding(is_stuck, bracket) > self._room // 2
+        is_stuck = bracket.is_open & (ops.abs(bracket.misses) > 1)
+        return self._holding(is_stuck, bracket) > self._capacity // 2
 
     def _holding(self, groups, bracket):
-        _, _, _, _, below, upto, *_ = bracket
-        holding = self._rows.spread(groups) & (upto > below)
+        """Returns how many rows of some groups hold members of the brackets."""
+        holding = self._rows.spread(groups) & (bracket.upto > bracket.below)
         return ops.sum(ops.cast(holding, "int32"))
 
 
@@ -125,7 +126,7 @@ def _wanted(zeros):
     return ops.maximum(ops.cast(zeros, "int32"), 1)
 
 
-def _room(rows, groups):
+def _capacity(rows, groups):
     """Returns how many rows at most are gathered.
 
     The fewer the better: to gather one costs as much as passing over twenty. But a pass
@@ -147,13 +148,13 @@ def _from_sample(rows, layout, wanted):
     group = np.repeat(np.arange(2 * groups, dtype="int32"), size // ROW)
     sample = brackets.Rows(entries, group, np.full(2 * groups, size), rows.bits)
 
-    def is_rough(lo, hi, less, most, *_):
-        return ops.any((hi - lo > 1) & (most - less > max(size // _ROUGH, 2)))
+    def is_rough(bracket):
+        members = bracket.most - bracket.less
+        return ops.any(bracket.is_open & (members > max(size // _ROUGH, 2)))
 
-    lo, hi, *_ = brackets.loop(
-        sample, ranks, brackets.everything(sample, ranks), is_rough
-    )
-    return lo[:groups], ops.minimum(hi[groups:], rows.largest)
+    bracket = brackets.everything(sample, ranks)
+    bracket = brackets.loop(sample, ranks, bracket, is_rough)
+    return bracket.low[:groups], ops.minimum(bracket.high[groups:], rows.largest)
 
 
 def _tie(rows, wanted, bracket):
@@ -163,54 +164,60 @@ def _tie(rows, wanted, bracket):
     all equal, and of these the last go: the first that goes is in the row where the
     count reaches it.
     """
-    _, _, less, most, below, upto, *_ = bracket
-    before = ops.cumsum(most - less) - (most - less)
-    goes = rows.spread(before + most - wanted + 1)
-    members = upto - below
+    in_group = bracket.most - bracket.less
+    before = ops.cumsum(in_group) - in_group
+    goes = rows.spread(before + bracket.most - wanted + 1)
+    members = bracket.upto - bracket.below
     until = ops.cumsum(members)
     return members, until, goes, (until - members < goes) & (goes <= until)
 
 
-def _gather(rows, wanted, bracket, room):
+def _gather(rows, wanted, bracket, capacity):
     """Returns the rows that hold members, and the same search within them.
 
-    Of a group with a bracket of one key, only the row where its ties are cut.
+    A group with a bracket of one key keeps only the row where its ties are cut.
     """
-    lo, hi, less, *_ = bracket
     members, until, goes, ends_here = _tie(rows, wanted, bracket)
-    is_open = hi - lo > 1
+    is_open = bracket.is_open
     taken = ops.where(rows.spread(is_open), members > 0, ends_here)
     lost = rows.totals(ops.where(ends_here, until - goes + 1, 0))
-    wanted = ops.where(is_open, wanted - less, lost)
+    wanted = ops.where(is_open, wanted - bracket.less, lost)
 
     taken = ops.cast(taken, "int32")
-    place = ops.where(taken > 0, ops.cumsum(taken) - 1, room)  # `room`: thrown away
+    place = ops.where(taken > 0, ops.cumsum(taken) - 1, capacity)  # there: dropped
     ids = ops.arange(rows.group.shape[0], dtype="int32")
-    ids = ops.scatter(place[:, None], ids, (room + 1,))[:room]
-    filled = ops.arange(room, dtype="int32") < ops.sum(taken)
+    ids = ops.scatter(place[:, None], ids, (capacity + 1,))[:capacity]
+    filled = ops.arange(capacity, dtype="int32") < ops.sum(taken)
 
     group = ops.take(rows.group, ids)
     few = brackets.Rows(
         ops.take(rows.entries, ids, axis=0), group, rows.sizes, rows.bits
     )
     keys = few.keys()
-    inside = (keys >= few.over_entries(lo)) & (keys < few.over_entries(hi))
+    inside = keys >= few.over_entries(bracket.low)
+    inside &= keys < few.over_entries(bracket.high)
     inside &= filled[:, None, None]
     few.entries = ops.where(inside, keys, few.largest)
     few.bits = lambda keys: keys
     upto = ops.where(filled, ops.take(members, ids), 0)
     none = ops.zeros_like(wanted)
-    counts = none, few.totals(upto), ops.zeros_like(upto), upto
-    return few, wanted, brackets.aim(few, wanted, lo, hi, *counts, none), ids
+    bracket = bracket._replace(
+        less=none,
+        most=few.totals(upto),
+        below=ops.zeros_like(upto),
+        upto=upto,
+        misses=none,
+    )
+    return few, wanted, brackets.aim(few, wanted, bracket), ids
 
 
 def _position(rows, wanted, bracket, ids):
     """Returns, per group, the position in the table of the first tie that goes."""
     members, until, goes, here = _tie(rows, wanted, bracket)
-    number = ops.arange(ids.shape[0], dtype="int32")
-    row = rows.totals(ops.where(here, number, 0))
+    index = ops.arange(ids.shape[0], dtype="int32")
+    row = rows.totals(ops.where(here, index, 0))
     rank = rows.totals(ops.where(here, goes - until + members, 0))
     entries = ops.reshape(ops.take(rows.keys(), row, axis=0), (-1, ROW))
-    ties = ops.cast(entries == bracket[0][:, None], "int32")
+    ties = ops.cast(entries == bracket.low[:, None], "int32")
     before = ops.cumsum(ties, axis=1) < rank[:, None]
     return ops.take(ids, row) * ROW + ops.sum(ops.cast(before, "int32"), axis=1)

@@ -1,7 +1,7 @@
 """Tables: many tensors below each other, so that one search serves them all.
 
-Decides which tensors share a table; `digits` searches a small one, `ranking` any. Knows
-`keras.ops` only.
+Decides which tensors share a table. `radix_select` searches a small one, `ranking` any.
+Knows `keras.ops` only.
 """
 
 import dataclasses
@@ -24,7 +24,9 @@ KEYS = {  # of infinity, and the largest that there is: keys between them are Na
     "float32": (0x7F800000, 0x7FFFFFFF),
     "float64": (0x7FF << 52, (1 << 63) - 1),
 }
-_SMALL = 1 << 19  # entries of a table that `digits` searches, if they belong to ...
+_SMALL = (
+    1 << 19
+)  # entries of a table that `radix_select` searches, if they belong to ...
 _FEW = 64  # ... so many groups or fewer
 _ALONE = 1 << 22  # entries from which on a group has a table of its own
 _SHARED = 1 << 25  # entries in a table that groups share
@@ -67,7 +69,7 @@ class Layout:
 
     @functools.cached_property
     def rows(self):
-        """The number of rows of each tensor."""
+        """The count of rows of each tensor."""
         return -(-np.array(self.sizes) // (self.block * ROW)) * self.block
 
     @functools.cached_property
@@ -82,22 +84,22 @@ class Layout:
 
     @functools.cached_property
     def tensor_of_row(self):
-        """The number of the tensor that each row belongs to."""
+        """The index of the tensor that each row belongs to."""
         return np.arange(len(self.sizes), dtype="int32").repeat(self.rows)
 
     @functools.cached_property
     def group_of_row(self):
-        """The number of the group that each row belongs to."""
+        """The index of the group that each row belongs to."""
         return np.array(self.groups, "int32")[self.tensor_of_row]
 
     @functools.cached_property
     def filling(self):
-        """The number of entries by which each tensor was filled up."""
+        """How many entries each tensor was filled up by."""
         return (self.rows * ROW - np.array(self.sizes)).astype("int32")
 
     @property
     def is_small(self):
-        """Whether `digits` is to search the table.
+        """Whether `radix_select` is to search the table.
 
         That takes some milliseconds, an order more than `ranking` does, but hardly
         any time to compile.
@@ -178,11 +180,11 @@ def cut_all(scores, zeros, groups, cut_table):
     """
     sizes = [math.prod(score.shape) for score in scores]
     found, tensors = [], []
-    for numbers in _tables(scores, sizes, groups):
-        order = [i for number in numbers for i in groups[number]]
-        local = [n for n, number in enumerate(numbers) for _ in groups[number]]
+    for chosen in _tables(scores, sizes, groups):
+        order = [i for group in chosen for i in groups[group]]
+        local = [place for place, group in enumerate(chosen) for _ in groups[group]]
         layout = _layout(tuple(sizes[i] for i in order), tuple(local))
-        lost = ops.take(zeros, np.array(numbers))
+        lost = ops.take(zeros, np.array(chosen))
         found.append(cut_table([scores[i] for i in order], lost, layout))
         tensors += order
     if len(found) > 1:
@@ -190,11 +192,11 @@ def cut_all(scores, zeros, groups, cut_table):
     return Cuts(*(take_rows(part, np.argsort(tensors)) for part in found[0]))
 
 
-def take_rows(values, numbers):
+def take_rows(values, indices):
     """Returns some rows of a tensor, or itself if they are all of them in order."""
-    if np.array_equal(numbers, np.arange(values.shape[0])):
+    if np.array_equal(indices, np.arange(values.shape[0])):
         return values
-    return ops.take(values, np.array(numbers), axis=0)
+    return ops.take(values, np.array(indices), axis=0)
 
 
 # Kept, because `tf.function` knows a layout again only while it lives.
@@ -202,19 +204,19 @@ _layout = functools.lru_cache(maxsize=256)(Layout)
 
 
 def _tables(scores, sizes, groups):
-    """Returns lists of numbers of groups, each list for one table."""
+    """Returns lists of indices of groups, each list for one table."""
     tables: list[list[int]] = []
     unfinished: dict[str, tuple[int, list[int]]] = {}
-    for number, group in enumerate(groups):
+    for index, group in enumerate(groups):
         dtype = keras.backend.standardize_dtype(scores[group[0]].dtype)
         size = sum(sizes[i] for i in group)
         if size >= _ALONE:
-            tables.append([number])
+            tables.append([index])
             continue
-        filled, numbers = unfinished.get(dtype, (_SHARED, []))
+        filled, indices = unfinished.get(dtype, (_SHARED, []))
         if filled + size > _SHARED:
-            filled, numbers = 0, []
-            tables.append(numbers)
-        numbers.append(number)
-        unfinished[dtype] = filled + size, numbers
+            filled, indices = 0, []
+            tables.append(indices)
+        indices.append(index)
+        unfinished[dtype] = filled + size, indices
     return tables

@@ -82,7 +82,7 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update_each(choose, lay, units):
+def compiled_update_each(choose, apply, units):
     """See `backend`: a program for each shape, called from one graph.
 
     The programs are given the variables, and write where their values lie.
@@ -91,7 +91,7 @@ def compiled_update_each(choose, lay, units):
     @functools.partial(_function, jit_compile=True)
     def one_unit(variables, args):
         values = [variable.read_value() for variable in variables]
-        new = lay(values, choose(values, *args))
+        new = apply(values, choose(values, *args))
         for variable, value in zip(variables, new, strict=True):
             variable.assign(value)
 
@@ -178,8 +178,15 @@ def fused(function):
     return _traced(function, jit_compile=True)
 
 
-count = fused(tables.count)
-elementwise = fused
+@fused
+def count(mask):
+    """Returns how many entries of a mask are True, as an int32 tensor."""
+    return tables.count(mask)
+
+
+def elementwise(function):
+    """See `backend`: one program writes out no more than the result."""
+    return fused(function)
 
 
 def stays(x, key, index):
@@ -214,13 +221,13 @@ def _cut_small(table, lost, layout):
 
 
 def _cut(table, lost, layout):
-    bracket, is_due, odd = _begin(table, lost, layout)
+    bracket, is_due, nonfinite = _begin(table, lost, layout)
     bracket, _ = tf.while_loop(
         lambda bracket, is_due: is_due,
         lambda bracket, is_due: _narrow(table, lost, bracket, layout),
         (bracket, is_due),
     )
-    return _end(table, lost, bracket, odd, layout)
+    return _end(table, lost, bracket, nonfinite, layout)
 
 
 @functools.partial(_lasting, jit_compile=True)
@@ -234,8 +241,8 @@ def _narrow(table, lost, bracket, layout):
 
 
 @functools.partial(_lasting, jit_compile=True)
-def _end(table, lost, bracket, odd, layout):
-    return ranking.Search(table, layout, bits).end(lost, bracket, odd)
+def _end(table, lost, bracket, nonfinite, layout):
+    return ranking.Search(table, layout, bits).end(lost, bracket, nonfinite)
 
 
 def compiled(function):

@@ -71,7 +71,7 @@ def new_train_function(model):
     return model.train_function
 
 
-def compiled_update_each(choose, lay, units):
+def compiled_update_each(choose, apply, units):
     """See `backend`: op by op, without gradients; written where the values lie."""
 
     @torch.no_grad()
@@ -80,7 +80,7 @@ def compiled_update_each(choose, lay, units):
             values = [variable.value for variable in variables]
             chosen = choose(values, *args)
             for new, *olds in torch_pieces.of(chosen, *values):
-                for old, value in zip(olds, lay(olds, new), strict=True):
+                for old, value in zip(olds, apply(olds, new), strict=True):
                     old.copy_(value)
 
     return run
@@ -136,11 +136,11 @@ def elementwise(function):
 def find_cuts(scores, zeros, groups):
     """See `backend`."""
     cuts: list = [None] * len(scores)
-    for numbers, lost in zip(groups, zeros, strict=True):
-        group = [scores[i] for i in numbers]
+    for indices, lost in zip(groups, zeros, strict=True):
+        group = [scores[i] for i in indices]
         key, index, largest = torch_cuts.cut(group, int(lost), bits)
         infinity, _ = KEYS[keras.backend.standardize_dtype(group[0].dtype)]
-        for i, top in zip(numbers, largest, strict=True):
+        for i, top in zip(indices, largest, strict=True):
             pair = torch.tensor([key, index], device=top.device)
             cuts[i] = *pair, top < infinity
             index -= scores[i].numel()

@@ -16,7 +16,7 @@ from keras_dsd.backend.torch_pieces import flags
 
 _SAMPLE = 1 << 14  # sampled entries of a group, at most ...
 _SPARED = 1 << 4  # ... and one in so many
-_FEW = 1 << 12  # entries of a group that are looked at without a sample
+_FEW = 1 << 12  # entries of a group that are searched without a sample
 
 
 def cut(tensors, lost, bits):
@@ -33,7 +33,7 @@ def cut(tensors, lost, bits):
     """
     search = _Search(tensors, bits)
     if lost == 0:
-        *_, largest = search.look(-1, 0)
+        *_, largest = search.count(-1, 0)
         return -1, 0, largest
     found = None
     if search.size > _FEW:
@@ -60,47 +60,47 @@ class _Search:
         sample = torch.cat(sample)
         size, share = len(sample), lost / self.size
         reach = 4 * (size * share * (1 - share)) ** 0.5 + 4
-        lo, hi = int(size * share - reach), int(size * share + reach)
+        low, high = int(size * share - reach), int(size * share + reach)
         least, end = self.everything
         return (
-            int(sample.kthvalue(lo + 1).values) if lo >= 0 else least,
-            int(sample.kthvalue(hi + 1).values) if hi < size else end,
+            int(sample.kthvalue(low + 1).values) if low >= 0 else least,
+            int(sample.kthvalue(high + 1).values) if high < size else end,
         )
 
     def between(self, bracket, lost):
         """Returns what `cut` does if the key is in the bracket, else `None`."""
-        lo, hi = bracket
-        below, upto, members, largest = self.look(lo, hi)
-        if lost <= below or (lo == hi and lost > upto):
+        low, high = bracket
+        below, upto, members, largest = self.count(low, high)
+        if lost <= below or (low == high and lost > upto):
             return None
         if lost <= upto:
-            key = lo
+            key = low
         elif lost <= upto + len(members):
             key = int(members.kthvalue(lost - upto).values)
             below = upto + int(torch.count_nonzero(members < key))
         else:
-            key, below = hi, upto + len(members)
+            key, below = high, upto + len(members)
         index = self._first_that_goes(key, lost - below)
         return None if index is None else (key, index, largest)
 
-    def look(self, lo, hi):
-        """Looks at all keys, once.
+    def count(self, low, high):
+        """Counts all keys by a bracket, in one pass.
 
         A key that half of all entries share comes to be an end of the bracket, so those
-        that are `lo` or `hi` are not gathered.
+        that are `low` or `high` are not gathered.
 
         Returns:
-            How many keys are below `lo`; how many up to it; those between `lo` and
-            `hi`; and the largest of each tensor.
+            How many keys are below `low`; how many up to it; those between `low` and
+            `high`; and the largest of each tensor.
         """
         below, upto, members, largest = [], [], [], []
         for pieces in self._pieces:
             tops = []
             for keys in map(self._keys, pieces):
-                is_above = flags(torch.gt, keys, lo)
-                below.append(torch.count_nonzero(flags(torch.lt, keys, lo)))
+                is_above = flags(torch.gt, keys, low)
+                below.append(torch.count_nonzero(flags(torch.lt, keys, low)))
                 upto.append(keys.numel() - torch.count_nonzero(is_above))
-                members.append(keys[is_above & flags(torch.lt, keys, hi)])
+                members.append(keys[is_above & flags(torch.lt, keys, high)])
                 tops.append(keys.amax())
             largest.append(torch.stack(tops).amax())
         return (
@@ -118,10 +118,10 @@ class _Search:
         if staying < 0:
             return None
         until = np.cumsum(counts)
-        number = int(np.searchsorted(until, staying, side="right"))
-        places = torch.nonzero(self._ties(pieces[number], key))
-        place = int(places[staying - until[number] + counts[number]])
-        return sum(piece.numel() for piece in pieces[:number]) + place
+        index = int(np.searchsorted(until, staying, side="right"))
+        places = torch.nonzero(self._ties(pieces[index], key))
+        place = int(places[staying - until[index] + counts[index]])
+        return sum(piece.numel() for piece in pieces[:index]) + place
 
     def _ties(self, piece, key):
         return flags(torch.eq, self._keys(piece), key)

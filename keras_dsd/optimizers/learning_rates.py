@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_dsd._shared import checks, keras_private
+from keras_dsd._shared.config import serializable
 from keras_dsd.optimizers import slots as optimizer_slots
 
 RATES = 7  # how many inner optimizers of a MultiOptimizer are remembered
@@ -20,7 +21,7 @@ RATES = 7  # how many inner optimizers of a MultiOptimizer are remembered
 _Schedule: Any = keras.optimizers.schedules.LearningRateSchedule
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 class PhaseLearningRate(_Schedule):
     """A learning rate schedule times a factor.
 

@@ -148,7 +148,7 @@ def _with_baseline(reports, baseline):
 
 def _check_baseline(baseline, metric, conditions, grows):
     if isinstance(baseline, str):
-        checks.known(baseline, "baseline", {"alexnet": None})
+        checks.one_of(baseline, "baseline", ("alexnet",))
         published_errors.check_comparable(metric, conditions)
     elif isinstance(baseline, RobustnessReport):
         baseline.check_like(metric, conditions, grows)

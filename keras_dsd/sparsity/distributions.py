@@ -11,14 +11,13 @@ import math
 import operator
 from fractions import Fraction
 
-import keras
-
 from keras_dsd._shared import checks
 from keras_dsd._shared import paths as weight_paths
+from keras_dsd._shared.config import Config, serializable
 from keras_dsd.sparsity import counts
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 def uniform(shapes, sparsity, paths=None):
     """Gives every layer the same sparsity, as DSD does (arXiv:1607.04381).
 
@@ -41,7 +40,7 @@ def uniform(shapes, sparsity, paths=None):
     return [_as_float(target, math.prod(shape)) for shape in _checked(shapes)]
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 def er(shapes, sparsity, paths=None):
     """Erdos-Renyi: wide layers get sparser (SET, Mocanu et al. 2018, 1707.04780).
 
@@ -74,7 +73,7 @@ def er(shapes, sparsity, paths=None):
     return _scaled(shapes, sparsity, raw)
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 def erk(shapes, sparsity, paths=None):
     """Erdos-Renyi-Kernel: as `er`, but the whole kernel shape counts.
 
@@ -103,7 +102,7 @@ def erk(shapes, sparsity, paths=None):
     return _scaled(shapes, sparsity, raw)
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 def global_(shapes, sparsity, paths=None):
     """Leaves the shares to one ranking of magnitudes over all layers.
 
@@ -130,9 +129,9 @@ def global_(shapes, sparsity, paths=None):
     return [None for _ in _checked(shapes)]
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
-class PerLayer:
+class PerLayer(Config):
     """A distribution that looks the sparsity up by weight path; see `per_layer`."""
 
     targets: dict[str, float]
@@ -171,15 +170,6 @@ class PerLayer:
             weight_paths.look_up(self.targets, path, default)
             for path, default in zip(paths, rest, strict=True)
         ]
-
-    def get_config(self):
-        """Returns the arguments of the constructor, as Keras stores them."""
-        return {"targets": dict(self.targets)}
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the distribution that `get_config` described."""
-        return cls(**config)
 
 
 def per_layer(targets):

@@ -1,7 +1,7 @@
 """Masks from arrays: arrays in, boolean masks out, True for what survives.
 
-What a user calls on arrays is what a mask update compiles: `choice` does the ranking,
-these functions check what they are given first. Knows no model, no layer and no phase.
+What a user calls on arrays is what a mask update compiles: `topk` does the ranking.
+These functions first check what they are given. Knows no model, no layer and no phase.
 """
 
 import math
@@ -59,8 +59,8 @@ def magnitude(weights, sparsity, pattern=None):
         )
     tensor = _floating(weights, "weights")
     pattern.check(tuple(tensor.shape), "weights")
-    number = zeros(pattern.units(tuple(tensor.shape)), sparsity) if zeros else 0
-    return _checked([tensor], [pattern], [number], [False], ["weights"])[0]
+    count = zeros(pattern.units(tuple(tensor.shape)), sparsity) if zeros else 0
+    return _checked([tensor], [pattern], [count], [False], ["weights"])[0]
 
 
 def global_magnitude(weights, sparsity):
@@ -142,10 +142,10 @@ def drop_and_grow(weights, mask, growth_scores, fraction):
                 f"`{name}` must have the shape of `weights`, {tuple(weights.shape)}. "
                 f"Received: {name} of shape {tuple(tensor.shape)}"
             )
-    number = int(backend.count(active))
-    moved = counts.zeros(number, fraction)
+    count = int(backend.count(active))
+    moved = counts.zeros(count, fraction)
     ranks = topk.rank(weights, active)
-    kept, sound = topk.best([ranks], [active], [number - moved])
+    kept, sound = topk.best([ranks], [active], [count - moved])
     free = ops.logical_not(kept[0])
     ranks = topk.signed_rank(scores, free, moved)
     grown, growing = topk.best([ranks], kept, [moved], added=True)
@@ -200,7 +200,7 @@ def _boolean(mask):
 
 
 def _checked(tensors, weight_patterns, zeros, shared, names):
-    """Calls `choose`; complains of weights that are not finite if they are known."""
+    """Calls `topk.choose`; refuses weights that are not finite if they are known."""
     found, finite = topk.choose(tensors, weight_patterns, zeros, shared)
     if not backend.is_traced(finite):
         flags = ops.convert_to_numpy(finite)

@@ -1,7 +1,7 @@
 """Patterns: which groups of weights live or die together.
 
 A pattern is a small frozen value. It knows the shape of a weight and whether it fits;
-it holds no weights, makes no masks and knows no model: `masks` reads it.
+it holds no weights, makes no masks and knows no model: `topk` makes masks by it.
 """
 
 import dataclasses
@@ -13,11 +13,12 @@ from fractions import Fraction
 import keras
 
 from keras_dsd._shared import checks
+from keras_dsd._shared.config import Config, serializable
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pattern:
-    """What all patterns share: their place in a file, the questions asked of them."""
+class _Pattern(Config):
+    """Answers what every pattern is asked, as `Unstructured` does."""
 
     @property
     def sparsity(self) -> Fraction | None:
@@ -39,15 +40,6 @@ class _Pattern:
                 f"Received: path={path!r}, shape={shape!r}"
             )
 
-    def get_config(self):
-        """Returns the arguments of the constructor, as Keras stores them."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the pattern that `get_config` described."""
-        return cls(**config)
-
     def _check_rank(self, shape, path):
         if len(shape) < 2:
             raise ValueError(
@@ -56,7 +48,7 @@ class _Pattern:
             )
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Unstructured(_Pattern):
     """Every weight for itself: any weight may be zero.
@@ -70,7 +62,7 @@ class Unstructured(_Pattern):
     """
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class NM(_Pattern):
     """N:M sparsity: n of every m consecutive weights along axis -2 survive.
@@ -132,7 +124,7 @@ class NM(_Pattern):
             )
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Block(_Pattern):
     """Rectangles of weights over the last two axes, zero or alive as a whole.

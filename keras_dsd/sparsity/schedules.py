@@ -11,9 +11,8 @@ import dataclasses
 import math
 import numbers
 
-import keras
-
 from keras_dsd._shared import checks
+from keras_dsd._shared.config import Config, serializable
 from keras_dsd.optimizers.learning_rates import PhaseLearningRate
 from keras_dsd.sparsity import counts
 
@@ -30,8 +29,8 @@ __all__ = [
 
 
 @dataclasses.dataclass(frozen=True)
-class _Schedule:
-    """What all schedules share: the sparsity they end at, and their place in a file."""
+class _Schedule(Config):
+    """Holds what every schedule has, the sparsity it ends at, and checks the fields."""
 
     final: float
 
@@ -46,17 +45,8 @@ class _Schedule:
                 value = _time(value, field.name, at_least=0)
             object.__setattr__(self, field.name, value)
 
-    def get_config(self):
-        """Returns the arguments of the constructor, as Keras stores them."""
-        return dataclasses.asdict(self)
 
-    @classmethod
-    def from_config(cls, config):
-        """Returns the schedule that `get_config` described."""
-        return cls(**config)
-
-
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Constant(_Schedule):
     """The same sparsity at all times.
@@ -78,7 +68,7 @@ class Constant(_Schedule):
         return self.final
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class OneShot(_Schedule):
     """All at once: `initial` before the time `at`, `final` from then on.
@@ -109,7 +99,7 @@ class OneShot(_Schedule):
 
 @dataclasses.dataclass(frozen=True)
 class _Ramp(_Schedule, abc.ABC):
-    """From `initial` at `begin` to `final` at `end`; subclasses choose the path."""
+    """Goes from `initial` at `begin` to `final` at `end`, by a subclass's path."""
 
     _: dataclasses.KW_ONLY
     initial: float = 0.0
@@ -144,7 +134,7 @@ class _Ramp(_Schedule, abc.ABC):
         """Returns how much of the way, 1 to 0, is left after the fraction p of time."""
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Linear(_Ramp):
     """At an even pace: s_f + (s_i - s_f) * (1 - p).
@@ -171,7 +161,7 @@ class Linear(_Ramp):
         return 1 - p
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Cubic(_Ramp):
     """Fast while there is much to prune, then slowly: s_f + (s_i - s_f) * (1 - p)**3.
@@ -199,7 +189,7 @@ class Cubic(_Ramp):
         return (1 - p) * (1 - p) * (1 - p)
 
 
-@keras.saving.register_keras_serializable(package="keras_dsd")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class Cosine(_Ramp):
     """Slow at both ends: s_f + (s_i - s_f) * (1 + cos(pi * p)) / 2.

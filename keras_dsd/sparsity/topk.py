@@ -24,8 +24,8 @@ class Decisions(NamedTuple):
     Attributes:
         finite: boolean tensor (weights,), whether all entries of each weight are.
         cuts: the `Cuts` of all that was ranked, or `None` if nothing was.
-        place: {number of a weight: its place among the cuts}.
-        blocks: {number of a weight: the mask of its blocks}.
+        place: {index of a weight: its place among the cuts}.
+        blocks: {index of a weight: the mask of its blocks}.
     """
 
     finite: Any
@@ -33,7 +33,7 @@ class Decisions(NamedTuple):
     place: dict
     blocks: dict
 
-    def columns(self, numbers):
+    def columns(self, indices):
         """Returns what `mask` is to be given for some weights of one kind of pattern.
 
         Returns:
@@ -41,13 +41,12 @@ class Decisions(NamedTuple):
             index of the cuts for `Unstructured`, nothing for `NM`, the masks of the
             blocks for `Block`.
         """
-        if self.cuts is None or numbers[0] not in self.place:
+        if self.cuts is None or indices[0] not in self.place:
             return ()
-        if numbers[0] in self.blocks:
-            return ([self.blocks[number] for number in numbers],)
-        places = [self.place[number] for number in numbers]
-        key, index, _ = self.cuts
-        return take_rows(key, places), take_rows(index, places)
+        if indices[0] in self.blocks:
+            return ([self.blocks[index] for index in indices],)
+        places = [self.place[index] for index in indices]
+        return take_rows(self.cuts.key, places), take_rows(self.cuts.index, places)
 
 
 def choose(weights, weight_patterns, zeros, shared):
@@ -67,53 +66,53 @@ def choose(weights, weight_patterns, zeros, shared):
     """
     decisions = decide(weights, weight_patterns, zeros, shared)
     found = []
-    for number, one in enumerate(zip(weights, weight_patterns, strict=True)):
-        columns = decisions.columns([number])
+    for index, one in enumerate(zip(weights, weight_patterns, strict=True)):
+        columns = decisions.columns([index])
         found.append(mask(*one, *(column[0] for column in columns)))
     return found, decisions.finite
 
 
 def decide(weights, weight_patterns, zeros, shared):
     """Returns the `Decisions`; arguments as of `choose`."""
-    scores, groups = {}, []  # scores by number of the weight; groups of these numbers
-    together = [number for number, is_shared in enumerate(shared) if is_shared]
+    scores, groups = {}, []  # scores by index of the weight; groups of these indices
+    together = [index for index, is_shared in enumerate(shared) if is_shared]
     dtypes = {keras.backend.standardize_dtype(weights[i].dtype) for i in together}
     if len(dtypes) > 1:
         raise ValueError(
             "Weights of different dtypes cannot be ranked together. "
             f"Received: dtypes={sorted(dtypes)}"
         )
-    for number, pattern in enumerate(weight_patterns):
+    for index, pattern in enumerate(weight_patterns):
         if isinstance(pattern, patterns.NM):
             continue
         is_block = isinstance(pattern, patterns.Block)
-        weight = weights[number]
-        scores[number] = _block_scores(weight, pattern) if is_block else weight
-        if not shared[number]:
-            groups.append([number])
+        weight = weights[index]
+        scores[index] = _block_scores(weight, pattern) if is_block else weight
+        if not shared[index]:
+            groups.append([index])
     if together:
         groups.append(together)
-    place = {number: i for i, number in enumerate(scores)}
+    place = {index: i for i, index in enumerate(scores)}
     cuts = _find_cuts(scores, zeros, groups, place)
-    # Laid over the very scores that were ranked: computed again, they might round
+    # From the very scores that were ranked: computed again, they might round
     # differently.
     blocks = {
-        number: backend.stays(
-            scores[number], cuts.key[place[number]], cuts.index[place[number]]
+        index: backend.stays(
+            scores[index], cuts.key[place[index]], cuts.index[place[index]]
         )
-        for number in scores
-        if isinstance(weight_patterns[number], patterns.Block)
+        for index in scores
+        if isinstance(weight_patterns[index], patterns.Block)
     }
     return Decisions(_finite(weights, cuts, place), cuts, place, blocks)
 
 
 def _find_cuts(scores, zeros, groups, place):
-    """`backend.find_cuts` for dicts by number; the first of a group has its zeros."""
+    """Calls `backend.find_cuts`; the first weight of a group has the group's zeros."""
     if not groups:
         return None
     firsts = np.array([group[0] for group in groups])
     zeros = ops.take(ops.convert_to_tensor(zeros, "int32"), firsts)
-    groups = [[place[number] for number in group] for group in groups]
+    groups = [[place[index] for index in group] for group in groups]
     return backend.find_cuts(list(scores.values()), zeros, groups)
 
 
@@ -152,7 +151,7 @@ def mask(weight, pattern, *decided):
 
 
 def _largest_of_each(weight, n, m):
-    """The n largest of every m along axis -2; of equal ones the first."""
+    """Returns True for the n largest of every m along axis -2; of equals, the first."""
     *leading, rows, columns = weight.shape
     keys = ops.reshape(backend.bits(weight), (*leading, rows // m, m, columns))
     place = ops.reshape(ops.arange(m, dtype="int32"), (m, 1))
@@ -165,7 +164,7 @@ def _largest_of_each(weight, n, m):
 
 
 def _block_scores(weight, pattern):
-    """The mean magnitude of every block, one at an edge over the entries it has."""
+    """Returns the mean magnitude of every block, at an edge of the entries it has."""
     *leading, rows, columns = weight.shape
     height, width = pattern.shape
     padding = [(0, 0)] * len(leading) + [(0, -rows % height), (0, -columns % width)]
@@ -180,7 +179,7 @@ def _block_scores(weight, pattern):
 
 
 def _spread_blocks(blocks, block_shape, shape):
-    """From one entry per block to one per weight."""
+    """Returns one entry per weight, given one per block."""
     *leading, rows, columns = shape
     height, width = block_shape
     down, across = blocks.shape[-2:]
@@ -190,7 +189,7 @@ def _spread_blocks(blocks, block_shape, shape):
     return spread[..., :rows, :columns]
 
 
-def best(ranks, masks, numbers, *, together=False, added=False):
+def best(ranks, masks, picks, *, together=False, added=False):
     """Returns masks of the highest ranks of each tensor, within a subset of it.
 
     On a tie the entry with the lower index (C order) is picked, between tensors one of
@@ -199,7 +198,7 @@ def best(ranks, masks, numbers, *, together=False, added=False):
     Args:
         ranks: list of floating tensors, from `rank` or `signed_rank`.
         masks: list of boolean tensors of their shapes: the entries to pick from.
-        numbers: integer tensor (tensors,), how many to pick of each; no more than there
+        picks: integer tensor (tensors,), how many to pick of each; no more than there
             are. With `together`, of shape (1,).
         together: whether one ranking is made of all tensors, from `rank`.
         added: whether to pick from what `masks` leave free, and to add it to them.
@@ -208,19 +207,19 @@ def best(ranks, masks, numbers, *, together=False, added=False):
         List of boolean tensors, and a boolean tensor (tensors,): whether all scores in
         the subset are finite.
     """
-    groups = [[number] for number in range(len(ranks))]
+    groups = [[index] for index in range(len(ranks))]
     if together:
         groups = [list(range(len(ranks)))]
     sizes = [math.prod(one.shape) for one in ranks]
     totals = [sum(sizes[i] for i in group) for group in groups]
-    zeros = ops.convert_to_tensor(totals, "int32") - ops.cast(numbers, "int32")
+    zeros = ops.convert_to_tensor(totals, "int32") - ops.cast(picks, "int32")
     cuts = backend.find_cuts(ranks, zeros, groups)
-    lay = _with_picked if added else _picked
-    laid = [
-        lay(one, mask, cuts.key[number], cuts.index[number])
-        for number, (one, mask) in enumerate(zip(ranks, masks, strict=True))
+    apply = _with_picked if added else _picked
+    found = [
+        apply(one, mask, cuts.key[index], cuts.index[index])
+        for index, (one, mask) in enumerate(zip(ranks, masks, strict=True))
     ]
-    return laid, cuts.finite
+    return found, cuts.finite
 
 
 @backend.elementwise
@@ -230,15 +229,15 @@ def rank(score, among):
     return _floats(ops.minimum(keys, infinity) + 1, score, among)
 
 
-def signed_rank(score, among, number):
-    """Returns magnitudes by which `number` entries of `among` have the highest scores.
+def signed_rank(score, among, picks):
+    """Returns magnitudes by which `picks` entries of `among` have the highest scores.
 
-    The integers that order magnitudes have no room for a sign. So if there are enough
+    The integers that order magnitudes have no bit for a sign. So if there are enough
     positive scores, the others rank below all of them; else the positive ones are
     picked anyhow, and the others are ranked, the smallest magnitude first.
     """
     positive = _positive(score, among)
-    return _signed_rank(score, among, positive, backend.count(positive) >= number)
+    return _signed_rank(score, among, positive, backend.count(positive) >= picks)
 
 
 @backend.elementwise

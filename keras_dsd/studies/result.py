@@ -82,9 +82,9 @@ class Result:
         Raises:
             TypeError, ValueError: there is no such method or metric.
         """
-        checks.known(method, "method", dict.fromkeys(self.methods))
-        checks.known(when, "when", dict.fromkeys(WHEN))
-        checks.known(part, "part", dict.fromkeys(PARTS))
+        checks.one_of(method, "method", self.methods)
+        checks.one_of(when, "when", WHEN)
+        checks.one_of(part, "part", PARTS)
         metric = metric or self.metric
         found = {
             run["seed"]: readings.value(run, metric, when, part)
@@ -131,7 +131,7 @@ class Result:
             }
             for name in [*self.methods]
         }
-        checks.known(against, "against", dict.fromkeys(self.methods))
+        checks.one_of(against, "against", self.methods)
         others = {name: values for name, values in finite.items() if name != against}
         return verdicts.judge(
             described, finite[against], others, against=against, margin=margin

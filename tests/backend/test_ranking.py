@@ -88,12 +88,12 @@ def search(weights, zeros):
     begin, narrow, end = programs(len(weights))
     entries = tables.table([ops.convert_to_tensor(one) for one in weights])
     zeros = ops.convert_to_tensor([zeros] * len(weights), "int32")
-    bracket, is_due, odd = begin(entries, zeros)
+    bracket, is_due, nonfinite = begin(entries, zeros)
     passes = 0
     while is_due:
         bracket, is_due = narrow(entries, zeros, bracket)
         passes += 1
-    return end(entries, zeros, bracket, odd), passes
+    return end(entries, zeros, bracket, nonfinite), passes
 
 
 @pytest.mark.parametrize("name", DATA)

@@ -85,7 +85,7 @@ def names(family=None):
         ValueError, TypeError: if there is no such family.
     """
     if family is not None:
-        checks.known(family, "family", {c.family: c for c in _all().values()})
+        checks.one_of(family, "family", {c.family for c in _all().values()})
     return tuple(
         name
         for name, corruption in _all().items()

@@ -104,7 +104,7 @@ def acdc(epochs, sparsity=0.8, cycles=4, *, end="sparse"):
     ['Dense', 'Sparse', 'Redense', 'Sparse']
     """
     cycles = checks.integer(cycles, "cycles", at_least=1)
-    checks.known(end, "end", dict.fromkeys(("dense", "sparse")))
+    checks.one_of(end, "end", ("dense", "sparse"))
     count = 2 * cycles + (end == "dense")
     epochs = checks.integer(epochs, "epochs", at_least=count)
     checks.sparsity(sparsity)
