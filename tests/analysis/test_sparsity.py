@@ -91,7 +91,7 @@ def test_zeros_that_no_mask_holds():
     assert "64 of 256 prunable weights are zero (25.00%), 0 of them held" in table
 
 
-def lay(model, *masks):
+def set_masks(model, *masks):
     """Lays masks of 0 and 1 over the pruned weights of a model, in their order."""
     for weight, mask in zip(conversion.pruned_weights(model), masks, strict=True):
         weight.variable.assign(np.array(mask, "float32"))
@@ -104,7 +104,7 @@ def test_dead_neurons_of_dense_layers():
     report = dsd.sparsity_report(model)
     assert [(row.no_incoming, row.no_outgoing) for row in report.rows] == [(0, 0)] * 2
     assert report.dead_neurons == 0
-    lay(
+    set_masks(
         model,
         # Output 1 is dead; so are the inputs 0, 2 and 3.
         [[0, 0, 0], [1, 0, 1], [0, 0, 0], [0, 0, 0]],
@@ -125,11 +125,11 @@ def test_dead_neurons_of_a_convolution():
     model = keras.Sequential([keras.Input((6, 6, 5)), layers.Conv2D(4, (3, 2))])
     dsd.make_prunable(model)
     mask = np.zeros((3, 2, 5, 4), bool)
-    lay(model, mask)
+    set_masks(model, mask)
     (row,) = dsd.sparsity_report(model).rows
     assert (row.no_incoming, row.no_outgoing) == (4, 5)
     mask[0, 0, 3, 1] = mask[2, 1, 4, 1] = mask[1, 0, 4, 2] = True
-    lay(model, mask)
+    set_masks(model, mask)
     report = dsd.sparsity_report(model)
     (row,) = report.rows
     # Filters 1 and 2 read something; channels 3 and 4 are read.

@@ -424,10 +424,10 @@ def test_compiled_update_each_writes_what_it_returns():
         traces.append(1)
         return values[0] * factor + extra["add"]
 
-    def lay(values, new):
+    def apply(values, new):
         return [new, ~values[1]]
 
-    run = backend.compiled_update_each(choose, lay, units)
+    run = backend.compiled_update_each(choose, apply, units)
     for turn in range(3):
         factors = ops.convert_to_tensor([2.0 + turn] * len(units))  # a tensor's rows
         run(factors, [{"add": ops.convert_to_tensor(1.0)} for _ in units])
@@ -453,10 +453,10 @@ def test_decisions_go_through_the_compiled_parts(entries):
     def choose(values, *decided):
         return topk.mask(values[0], patterns.Unstructured(), *decided)
 
-    def lay(values, new):
+    def apply(values, new):
         return [ops.where(new, values[0], 0.0)]
 
-    run = backend.compiled_update_each(choose, lay, [[weight]])
+    run = backend.compiled_update_each(choose, apply, [[weight]])
     before = ops.convert_to_numpy(weight.value)
     for zeros in (10, size // 2):
         run(*look([weight.value], ops.convert_to_tensor([zeros], "int32")))
