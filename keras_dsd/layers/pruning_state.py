@@ -101,7 +101,7 @@ class PruningState(keras.layers.Layer):
         return variable
 
     def keep_pruned_values(self):
-        """Makes room for the values with which weights are pruned, for `rewind`."""
+        """Adds variables for the values with which weights are pruned, for `rewind`."""
         for index, weight in enumerate(self.pruned):
             if weight.rewind is None:
                 weight.rewind = self._add_beside(
@@ -109,7 +109,7 @@ class PruningState(keras.layers.Layer):
                 )
 
     def keep_explored(self):
-        """Makes room to remember which weights have lived, for `regrowth`."""
+        """Adds variables that remember which weights have lived, for `regrowth`."""
         for index, weight in enumerate(self.pruned):
             if weight.explored is None:
                 weight.explored = self._add_beside(

@@ -1,6 +1,6 @@
 """What `keras-dsd robustness` does: loads a model and data, measures, writes a folder.
 
-The top of this room: knows files, and everything below; nothing imports it but the
+The top of `robustness`: knows files, and everything below; nothing imports it but the
 command line.
 """
 

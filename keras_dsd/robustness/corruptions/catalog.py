@@ -22,7 +22,7 @@ from keras_dsd.robustness.corruptions import (
 from keras_dsd.robustness.corruptions.corruption import Corruption, each
 
 # In the order in which reports list them.
-_ROOMS = (
+_FAMILIES = (
     noise,
     blur,
     weather,
@@ -54,7 +54,9 @@ STANDARD = (
     "jpeg_compression",
 )
 _BUILT_IN: dict[str, Corruption] = {
-    corruption.name: corruption for room in _ROOMS for corruption in room.CORRUPTIONS
+    corruption.name: corruption
+    for family in _FAMILIES
+    for corruption in family.CORRUPTIONS
 }
 _OWN: dict[str, Corruption] = {}
 
