@@ -11,6 +11,7 @@ from keras_dsd._shared import registration
 from keras_dsd._version import __version__
 
 if TYPE_CHECKING:
+    from keras_dsd import analysis as analysis
     from keras_dsd import deploy as deploy
     from keras_dsd import regrowth
     from keras_dsd import robustness as robustness
@@ -44,12 +45,13 @@ __all__ = [
     "strip",
 ]
 
-# Where each name is. `robustness` and `studies` are not in `__all__`, for they need
-# further packages.
+# Where each name is. `analysis`, `robustness` and `studies` are not in `__all__`, for
+# they, or their plots, need further packages.
 _PLACES = {
     "Backup": "keras_dsd.training.backup:Backup",
     "DSDCallback": "keras_dsd.training.callback:DSDCallback",
     "Prunable": "keras_dsd.layers.prunable:Prunable",
+    "analysis": "keras_dsd.analysis",
     "audit": "keras_dsd.training.audit",
     "deploy": "keras_dsd.deploy",
     "distributions": "keras_dsd.sparsity.distributions",

@@ -5,6 +5,7 @@ masks or phases.
 """
 
 import contextlib
+import inspect
 import itertools
 import pathlib
 
@@ -215,3 +216,42 @@ def start_fit_at(model, epoch):
     later `fit` of the model would start there too.
     """
     model._initial_epoch = epoch
+
+
+def forget_state(model):
+    """Makes Keras on JAX forget what an evaluation that was interrupted left behind.
+
+    It holds the values of that moment beside the variables, and would write them over
+    those that have been put back; there is no public way to tell it.
+    """
+    if getattr(model, "_jax_state", None):
+        model._jax_state = None
+
+
+def validation_of_fit(model):
+    """Returns on what the `fit` that is running validates a model.
+
+    Keras tells callbacks how many epochs and steps there are, and not on what it will
+    validate; data that it split off are in its own hands alone. So the local variables
+    of its `fit` are read, as Keras's own messages of errors do.
+
+    Returns:
+        dict of arguments for `model.evaluate`; `None` if `fit` validates on nothing, or
+        does not run.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        is_fit = frame.f_code.co_name == "fit" and frame.f_locals.get("self") is model
+        if is_fit and frame.f_globals["__name__"].startswith("keras.src.backend."):
+            found = frame.f_locals
+            if found.get("validation_data") is None:
+                return None
+            return {
+                "x": found["val_x"],
+                "y": found["val_y"],
+                "sample_weight": found["val_sample_weight"],
+                "batch_size": found["validation_batch_size"] or found["batch_size"],
+                "steps": found["validation_steps"],
+            }
+        frame = frame.f_back
+    return None

@@ -7,4 +7,5 @@ __all__ = [
     "patterns",
     "schedules",
     "topk",
+    "trials",
 ]
