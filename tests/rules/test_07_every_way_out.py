@@ -134,7 +134,6 @@ def trained_on(model, folder):
 
 WAYS = {
     "keras": whole,
-    "legacy": legacy,
     "weights": weights,
     "pickle": lambda model, folder: pickle.loads(pickle.dumps(model)),
     "deepcopy": lambda model, folder: copy.deepcopy(model),
@@ -143,6 +142,7 @@ WAYS = {
     "saved_model": saved_by_tensorflow,
     "checkpoint": checkpoint,
     "train on": trained_on,
+    "legacy": legacy,  # the last: Keras takes the optimizer out of the compile config
 }
 
 
