@@ -54,7 +54,7 @@ class Pruned:
         optimizer.build(self.variables)
         phase = phases.Sparse(epochs=1, sparsity=SPARSITY, regrowth="rigl")
         self._targets = Targets(phase, weights)
-        self._updates = MaskUpdates(weights, optimizer)
+        self._updates = MaskUpdates(weights, [optimizer])
         self._others = {
             "global": Targets(
                 phases.Sparse(epochs=1, sparsity=SPARSITY, distribution="global"),
@@ -62,7 +62,7 @@ class Pruned:
             ),
             "2:4": Targets(phases.Sparse(epochs=1, pattern="2:4"), weights),
         }
-        (self._rigl,) = drop_and_grow.for_phase(self._targets, weights, optimizer)
+        (self._rigl,) = drop_and_grow.for_phase(self._targets, weights, [optimizer])
         for weight in weights:
             weight.gradient.assign(rng.standard_normal(weight.shape, dtype="float32"))
         self._written = [*self.variables, *optimizer.variables]

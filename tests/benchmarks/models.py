@@ -6,16 +6,21 @@ Imports neither: who measures hands in the one that runs.
 BATCHES = 10  # in an epoch
 NAMES = ("mlp", "mlp128", "cnn", "lstm", "transformer")
 MORE = (*NAMES, "gru", "mobilenet", "bert")
+LARGE = ("resnet50", "transformer100m")  # for devices
+TINY = "tiny"  # to see that a benchmark runs
 
 
 def build(keras, name):
-    """Returns a model of `MORE`, with 10 outputs, and the size of its batches.
+    """Returns a model of those named above, with 10 outputs, and its batches' size.
 
     Args:
         keras: the module `keras` or `tf_keras`.
         name: of the model.
     """
     layers = keras.layers
+    if name == TINY:
+        inputs = keras.Input((16,))
+        return keras.Model(inputs, layers.Dense(10)(layers.Dense(16)(inputs))), 4
     if name in ("mlp", "mlp128"):
         sides = [layers.Dense(side, activation="relu") for side in (2048, 2048)]
         model = keras.Sequential([keras.Input((1024,)), *sides, layers.Dense(10)])
@@ -41,12 +46,26 @@ def build(keras, name):
         return outputs, 16
     if name == "bert":
         return _bert(keras), 32
-    inputs = keras.Input((64, 256))
-    x = layers.Add()([inputs, layers.MultiHeadAttention(4, 64)(inputs, inputs)])
-    x = layers.LayerNormalization()(x)
-    y = layers.Dense(256)(layers.Dense(1024, activation="gelu")(x))
-    x = layers.LayerNormalization()(layers.Add()([x, y]))
-    return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x))), 32
+    if name == "resnet50":
+        inputs = keras.Input((224, 224, 3))
+        outputs = keras.applications.ResNet50(
+            input_tensor=inputs, weights=None, classes=10, classifier_activation=None
+        )
+        return outputs, 256
+    if name == "transformer100m":
+        return _transformer(keras, blocks=14, width=768, heads=12, length=128), 32
+    return _transformer(keras, blocks=1, width=256, heads=4, length=64), 32
+
+
+def _transformer(keras, blocks, width, heads, length):
+    layers = keras.layers
+    inputs = x = keras.Input((length, width))
+    for _ in range(blocks):
+        y = layers.MultiHeadAttention(heads, width // heads)(x, x)
+        x = layers.LayerNormalization()(layers.Add()([x, y]))
+        y = layers.Dense(width)(layers.Dense(4 * width, activation="gelu")(x))
+        x = layers.LayerNormalization()(layers.Add()([x, y]))
+    return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)))
 
 
 def _bert(keras):
