@@ -15,4 +15,5 @@ __all__ = [
     "prunable",
     "pruned_weight",
     "pruning_state",
+    "state_files",
 ]

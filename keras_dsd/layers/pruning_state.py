@@ -8,9 +8,10 @@ Knows one layer's weights; knows no phase.
 """
 
 import keras
+import numpy as np
 
 from keras_dsd._shared import keras_private, scopes
-from keras_dsd.layers import digest, masked_reads
+from keras_dsd.layers import masked_reads, state_files
 from keras_dsd.layers.guards import KeepZeros, MaskedRegularizer
 from keras_dsd.layers.masked_reads import Read
 from keras_dsd.layers.position import Position
@@ -115,6 +116,21 @@ class PruningState(keras.layers.Layer):
                 weight.explored = self._add_beside(
                     weight.variable, "bool", "ones", f"explored_{index}"
                 )
+
+    def keep_found(self):
+        """Makes room for sparsities that a phase with `sparsity="auto"` finds."""
+        if not hasattr(self, "_found"):
+            nothing = np.full(len(self.pruned), -1, "int32")
+            self._add(nothing.shape, "int32", lambda shape, dtype: nothing, "found")
+
+    @property
+    def found(self):
+        """What was found for each weight, in steps of `trials.STEPS`; -1: nothing."""
+        return keras.ops.convert_to_numpy(self._found).tolist()
+
+    @found.setter
+    def found(self, steps):
+        self._found.assign(np.array(steps, "int32"))
 
     def reads(self):
         """Returns how the layer's own weights are to be read (list of `Read`)."""
@@ -251,9 +267,7 @@ class PruningState(keras.layers.Layer):
             return
         arrays = {v.name: keras.ops.convert_to_numpy(v) for v in self.variables}
         arrays["position"] = self._position_now().to_array()
-        for name, array in arrays.items():
-            store[name] = array
-        store[digest.NAME] = digest.of(arrays)
+        state_files.write(store, arrays)
 
     def load_own_variables(self, store):
         """Reads what `save_own_variables` wrote.
@@ -263,22 +277,14 @@ class PruningState(keras.layers.Layer):
         arrays = {name: store[name] for name in list(store.keys())}  # no dictionary
         if not arrays:
             return
-        written = arrays.pop(digest.NAME, None)
         if any(name.startswith("rewind_") for name in arrays):
             self.keep_pruned_values()
         if any(name.startswith("explored_") for name in arrays):
             self.keep_explored()
+        if "found" in arrays:
+            self.keep_found()
         own = {variable.name: tuple(variable.shape) for variable in self.variables}
-        held = {name: tuple(array.shape) for name, array in arrays.items()}
-        needed, found = ({n for n in ns if not _may_lack(n)} for ns in (own, held))
-        if needed != found or any(own[n] != held[n] for n in own.keys() & held):
-            raise ValueError(
-                "The file's masks are those of another selection of weights. "
-                f"Expected: {own}. Received: {held}"
-            )
-        if written is not None:  # files of before there were digests load as they are
-            file = keras_private.file_of(store)
-            digest.check(arrays, written, self._layer_path(), file)
+        state_files.check(arrays, own, self._layer_path(), keras_private.file_of(store))
         for variable in self.variables:
             if variable.name in arrays:
                 variable.assign(arrays[variable.name])
@@ -292,8 +298,3 @@ class PruningState(keras.layers.Layer):
 
 def _saw(constraint):
     return constraint.saw if isinstance(constraint, KeepZeros) else None
-
-
-def _may_lack(name):
-    # Not every run keeps these, and one that does may go on from one that did not.
-    return name.startswith(("rewind_", "gradient_", "explored_"))

@@ -51,6 +51,23 @@ def show(records):
             f"{left_out:,} of {len(records):,} updates are left out: "
             f"those between the first {SHOWN} and the last {SHOWN}."
         )
+    for record in records:
+        if "search" in record:
+            console.print(_found(record["phase"], record["search"]), markup=False)
+
+
+def _found(phase, search):
+    """Returns how `sparsity="auto"` found the sparsity of a phase, a line of text."""
+    tried = ", ".join(
+        f"{value} at {sparsity:g}"
+        for path, sparsity, value in sorted(search["trials"], key=lambda one: one[1])
+        if path is None
+    )
+    return (
+        f"Phase {phase}: sparsity {search['sparsity']:.3f} was found, at which "
+        f"val_{search['metric']} ({search['baseline']:.4g}) gets worse by no more than "
+        f"{search['tolerance']:g}. Tried: {tried}."
+    )
 
 
 def _cells(record):

@@ -101,20 +101,21 @@ def is_borne(value, baseline, grows, tolerance):
     return fall <= tolerance + ROUNDING * abs(baseline)
 
 
-def largest(is_borne):
-    """Returns the largest sparsity that is borne, in steps of 1 / `STEPS`.
+def largest(is_borne, end=STEPS):
+    """Returns the largest number of steps of 1 / `STEPS` that is borne.
 
     By bisection: the metric is taken to fall below what is borne once and for all, so
     10 sparsities are tried. 0 is not tried, but taken to be borne.
 
     Args:
-        is_borne: function of a number of steps, from 1 to `STEPS` - 1.
+        is_borne: function of a number of steps, from 1 to `end` - 1.
+        end: the number of steps that is not tried any more. Defaults to `STEPS`.
 
     >>> from keras_dsd.sparsity import trials
     >>> trials.largest(lambda steps: steps <= 431)
     431
     """
-    low, high = 0, STEPS
+    low, high = 0, end
     while high - low > 1:
         middle = (low + high) // 2
         if is_borne(middle):

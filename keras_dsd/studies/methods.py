@@ -166,7 +166,7 @@ def get(name, epochs):
 
     Args:
         name: one of `names()`; those that prune may end in their sparsity, say
-            `"rigl-0.9"`.
+            `"rigl-0.9"`, or in `"-auto"`, for `phases.Sparse(sparsity="auto")`.
         epochs: of each run.
 
     Returns:
@@ -182,16 +182,20 @@ def get(name, epochs):
     """
     if not isinstance(name, str):
         raise TypeError(f"A method's name is a string. Received: {name!r}")
-    found = re.fullmatch(r"(\w+?)(?:-(\d*\.?\d+))?", name)
+    found = re.fullmatch(r"(\w+?)(?:-(auto|\d*\.?\d+))?", name)
     key = found[1] if found else name
     default, make = checks.known(key, "method", _BUILT_IN)
     given = found[2] if found else None
     if given is not None and default is None:
         raise ValueError(f"{key!r} has no sparsity. Received: method={name!r}")
     try:
-        return make(epochs, default if given is None else float(given))
+        return make(epochs, default if given is None else _sparsity(given))
     except ValueError as error:
         raise ValueError(f"Method {name!r}: {error}") from error
+
+
+def _sparsity(text):
+    return text if text == "auto" else float(text)
 
 
 def resolve(wanted, epochs):

@@ -82,7 +82,7 @@ class AuditLog:
 
     # One argument for each key of the record: together they are the format.
     def write(  # noqa: PLR0913
-        self, *, step, epoch, phase, drop_fraction, explored, weights
+        self, *, step, epoch, phase, drop_fraction, explored, weights, search=None
     ):
         """Appends one update, as one line.
 
@@ -95,12 +95,16 @@ class AuditLog:
             explored: share of all connections that have ever been active in the phase,
                 in [0, 1].
             weights: list with what `entry` returns for each weight.
+            search: dict that tells how `sparsity="auto"` found the sparsity of the
+                phase that begins with this update: `metric`, `grows`, `baseline`,
+                `tolerance`, `sparsity`, `by_weight` and `trials`, a list of [path or
+                None, sparsity, value]. Defaults to `None`: the line has no such key.
 
         Raises:
             TypeError, ValueError: an argument is not as said; nothing is written.
             OSError: the file can't be written.
         """
-        record = _record(step, epoch, phase, drop_fraction, explored, weights)
+        record = _record(step, epoch, phase, drop_fraction, explored, weights, search)
         line = json.dumps(record).encode() + b"\n"
         with open(self.path, "ab") as file:
             file.write(line)
@@ -198,7 +202,7 @@ def _is_before(epoch, line):
 
 # The keys of a line, so that any other, and a missing one, is a TypeError of the call.
 def _record(  # noqa: PLR0913
-    step, epoch, phase, drop_fraction, explored, weights
+    step, epoch, phase, drop_fraction, explored, weights, search=None
 ):
     """Returns one update as a dict of plain numbers, strings and lists."""
     if not isinstance(weights, list) or not all(map(_is_entry, weights)):
@@ -206,6 +210,8 @@ def _record(  # noqa: PLR0913
             "`weights` must be a list of what `entry` returns. "
             f"Received: weights={weights!r}"
         )
+    if search is not None and not isinstance(search, dict):
+        raise TypeError(f"`search` must be a dict. Received: search={search!r}")
     return {
         "step": checks.integer(step, "step", at_least=0),
         "epoch": checks.integer(epoch, "epoch", at_least=0),
@@ -213,6 +219,7 @@ def _record(  # noqa: PLR0913
         "drop_fraction": float(checks.fraction(drop_fraction, "drop_fraction")),
         "explored": float(checks.fraction(explored, "explored")),
         "weights": weights,
+        **({} if search is None else {"search": search}),
     }
 
 

@@ -22,6 +22,7 @@ from keras_dsd.training.preparation import prepare
 from keras_dsd.training.recorder import Recorder
 from keras_dsd.training.run import Run
 from keras_dsd.training.timeline import Timeline
+from keras_dsd.training.validation import Validation
 
 
 class DSDCallback(keras.callbacks.Callback):
@@ -57,7 +58,8 @@ class DSDCallback(keras.callbacks.Callback):
         TypeError, ValueError: the phases are malformed, `optimizers` is no list of
             Keras optimizers; from `fit`, before training:
             the model holds no `Prunable`, a pattern does not fit a weight, a learning
-            rate can't be scaled, a method of `regrowth` lacks gradients or momentum.
+            rate can't be scaled, a method of `regrowth` lacks gradients or momentum,
+            `sparsity="auto"` has no validation data.
             During training: a weight is not finite when masks are due.
 
     Example:
@@ -121,6 +123,8 @@ class DSDCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Starts a run."""
         prepared = self._prepared
+        if self.timeline.searches:
+            prepared.validation = Validation(self.model, self.timeline.searches)
         accumulation = optimizer_slots.accumulation([*prepared.optimizers.values()])
         self._clock = Clock(self.params["steps"], accumulation)
         recorder = Recorder(
@@ -177,6 +181,16 @@ class DSDCallback(keras.callbacks.Callback):
         """Leaves the optimizer with its own learning rate or schedule."""
         if self._run.finish():
             self.model.train_function = None
+
+    @property
+    def searches(self):
+        """How `sparsity="auto"` found what it did in this run.
+
+        `{index of the phase: search}`, with `metric`, `baseline`, `tolerance`,
+        `sparsity`, `by_weight` and `trials`, a list of `(path or None, sparsity,
+        value)`. Empty for a phase that was restored: its search is in the audit log.
+        """
+        return dict(self._run.searches) if self._run else {}
 
     @property
     def trace_key(self):

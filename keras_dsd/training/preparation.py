@@ -22,8 +22,10 @@ class Prepared:
         states: list of its layers' `PruningState`s, built.
         optimizers: {name: optimizer} of those that train it. An only one is built.
         rates: their `Rates`.
-        targets: {index of a sparse phase: its `Targets`}.
+        targets: {index of a sparse phase: its `Targets`}; of one whose sparsity is
+            "auto", those of another sparsity until it is found.
         is_same: function of whether the model is still compiled with its optimizer.
+        validation: the `Validation` on which that is found, or `None`.
     """
 
     states: list
@@ -31,6 +33,7 @@ class Prepared:
     rates: Any
     targets: dict
     is_same: Any
+    validation: Any = None
 
     @property
     def weights(self):
@@ -68,7 +71,7 @@ def prepare(model, timeline, optimizers=None):
         )
     weights = [weight for state in states for weight in state.pruned]
     targets = {
-        index: Targets(phase, weights)
+        index: _targets(phase, weights)
         for index, phase in enumerate(timeline.phases)
         if phase.is_sparse
     }
@@ -85,6 +88,8 @@ def prepare(model, timeline, optimizers=None):
             state.keep_pruned_values()
         if timeline.moves:
             state.keep_explored()
+        if timeline.searches:
+            state.keep_found()
     return prepared
 
 
@@ -97,6 +102,18 @@ def _is_same(model):
     optimizer = getattr(model(), "optimizer", None)
     then = (lambda: None) if optimizer is None else weakref.ref(optimizer)
     return lambda: model() is None or getattr(model(), "optimizer", None) is then()
+
+
+def _targets(phase, weights):
+    if not phase.is_auto:
+        return Targets(phase, weights)
+    targets = Targets(phase.provisional, weights)
+    if not any(target.follows for target in targets.each):
+        raise ValueError(
+            "All layers have a sparsity of their own, so there is none to be found. "
+            f"Received: sparsity={phase.sparsity!r}"
+        )
+    return targets
 
 
 def _checked_states(model):

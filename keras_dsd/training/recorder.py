@@ -5,6 +5,7 @@ statistics of masks and a log file; knows no phase.
 """
 
 import dataclasses
+from typing import Any
 
 from keras import ops
 
@@ -18,10 +19,13 @@ class Update:
     Args:
         before: the masks before it, NumPy arrays; empty where no log is kept.
         fraction: the drop fraction, or `None` if it turned out that nothing was due.
+        search: the `auto_sparsity.Search` for the sparsity with which a phase begins,
+            or `None`.
     """
 
     before: list
     fraction: float | None = None
+    search: Any = None
 
 
 class Recorder:
@@ -83,6 +87,7 @@ class Recorder:
                     self._statistics.paths, update.before, self._arrays(), strict=True
                 )
             ],
+            search=update.search and update.search.to_dict(),
         )
 
     def sparsity(self):

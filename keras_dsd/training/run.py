@@ -5,11 +5,10 @@ layers' states, which hold it. `callback` drives it from `fit`. Knows phases, st
 optimizers; knows no model and no training loop.
 """
 
-import math
 from typing import Any
 
 from keras_dsd.layers.position import Position
-from keras_dsd.training import drop_and_grow
+from keras_dsd.training import auto_sparsity, drop_and_grow
 from keras_dsd.training.early_end import EarlyEnd
 from keras_dsd.training.enforcement import Enforcement
 from keras_dsd.training.mask_updates import MaskUpdates
@@ -51,6 +50,7 @@ class Run:
         self._ends = EpochEnds(prepared.weights)
         self._position = Position()
         self._has_begun = False
+        self.searches = {}  # {index of a phase: the `Search` for its sparsity}
 
     @property
     def trace_key(self):
@@ -70,7 +70,7 @@ class Run:
         self._meet_optimizers()
         self._watch.begin_epoch()
         self._rates.begin_epoch(self._position)
-        is_entered = self._locate(epoch)
+        is_entered = self._timeline.move(self._position, epoch)
         self._clock.begin_epoch()
         self._recorder.begin_epoch()
         if is_entered or not self._has_begun:
@@ -99,24 +99,11 @@ class Run:
             return position
         return Position()
 
-    def _locate(self, epoch):
-        """Moves the position to an epoch; returns whether a phase is entered."""
-        position = self._position
-        index, start = self._timeline.locate(epoch, position)
-        # A run that was stopped may go on with other phases than it had.
-        fingerprint = self._timeline.phases[index].fingerprint
-        here = index, start, fingerprint
-        is_entered = here != (position.phase, position.start, position.fingerprint)
-        if is_entered:
-            position.phase, position.start, position.fingerprint = here
-            position.time = -1
-            position.wait, position.over, position.best = 0, 0, math.nan
-        position.epoch = epoch
-        return is_entered
-
     def _set_phase(self, index, is_entered):
         phase = self._phase = self._timeline.phases[index]
-        self._sparse = self._sparse_phase(index) if phase.is_sparse else None
+        if phase.is_auto:
+            phase = self._resolve(index, is_entered)
+        self._sparse = self._sparse_phase(phase, index) if phase.is_sparse else None
         if self._sparse and not is_entered:  # restored
             if not self._updates.zeros_are_kept():
                 # The weights alone were, and have their zeros elsewhere.
@@ -130,9 +117,18 @@ class Run:
         self._rates.enter(index)
         if is_entered:
             self._recorder.announce(self._timeline.describe(index))
+            if index in self.searches:
+                self._recorder.announce(str(self.searches[index]))
 
-    def _sparse_phase(self, index):
+    def _resolve(self, index, is_entered):
         phase, prepared = self._timeline.phases[index], self._prepared
+        phase, search = auto_sparsity.resolve(phase, index, prepared, is_entered)
+        if search:
+            self.searches[index] = search
+        return phase
+
+    def _sparse_phase(self, phase, index):
+        prepared = self._prepared
         before = self._timeline.sparsity_before(index)
         targets = prepared.targets[index]
         return SparsePhase(
@@ -158,6 +154,7 @@ class Run:
         update = self._recorder.begin_update()
         if before < 0:
             update.fraction = self._sparse.apply_first_masks(time)
+            update.search = self.searches.get(self._position.phase)
             self._recorder.begin_phase()
             self._enforce()
         else:

@@ -3,6 +3,8 @@
 Knows phases and epoch numbers; knows no model.
 """
 
+import math
+
 from keras_dsd.training.phases import Phase, Redense
 
 
@@ -27,7 +29,7 @@ class Timeline:
             )
         if not phases:
             raise ValueError(f"`phases` must not be empty. Received: phases={phases!r}")
-        seen_sparse = False
+        seen_sparse = seen_auto = False
         for phase in phases:
             seen_sparse = seen_sparse or phase.is_sparse
             if isinstance(phase, Redense) and not seen_sparse:
@@ -35,6 +37,16 @@ class Timeline:
                     "`Redense` takes off the masks of a `Sparse` phase: it must come "
                     f"after one. Received: phases={phases!r}"
                 )
+            if phase.is_auto:
+                seen_auto = True
+            elif seen_auto and phase.is_ramp:
+                raise ValueError(
+                    "A named schedule begins with the sparsity of the phase before, "
+                    "which will only be found: give a schedule with its `initial`. "
+                    f"Received: schedule={phase.schedule!r} after sparsity='auto'"
+                )
+            else:
+                seen_auto = False
         self.phases = list(phases)
         self.epochs = sum(phase.epochs for phase in phases)
 
@@ -47,6 +59,11 @@ class Timeline:
     def moves(self):
         """Whether any phase has a method that may move connections."""
         return any(phase.regrowth is not None for phase in self.phases)
+
+    @property
+    def searches(self):
+        """List of the phases whose sparsity is found in training."""
+        return [phase for phase in self.phases if phase.is_auto]
 
     @property
     def rewinds(self):
@@ -71,6 +88,19 @@ class Timeline:
             start += self.phases[index].epochs
             index += 1
         return index, start
+
+    def move(self, position, epoch):
+        """Moves a position to an epoch; returns whether a phase is entered."""
+        index, start = self.locate(epoch, position)
+        # A run that was stopped may go on with other phases than it had.
+        here = index, start, self.phases[index].fingerprint
+        is_entered = here != (position.phase, position.start, position.fingerprint)
+        if is_entered:
+            position.phase, position.start, position.fingerprint = here
+            position.time = -1
+            position.wait, position.over, position.best = 0, 0, math.nan
+        position.epoch = epoch
+        return is_entered
 
     def _holds_phase_of(self, position):
         known = position.phase < len(self.phases)

@@ -48,6 +48,10 @@ class Phase(Config):
 
     # What only some phases say for themselves; to the others it does not matter.
     is_sparse: ClassVar[bool] = False  # whether masks are in force
+    is_auto: ClassVar[Any] = False  # whether its sparsity is found in training
+    is_ramp: ClassVar[Any] = (
+        False  # whether its schedule begins where the phase before ended
+    )
     sparsity: ClassVar[Any] = 0.0  # with which the phase ends
     regrowth: ClassVar[Any] = None
     update_every: ClassVar[Any] = None

@@ -21,7 +21,7 @@ def dsd(epochs, sparsity=0.3, cycles=1):
 
     Args:
         epochs: all epochs together, at least 2 * cycles + 1.
-        sparsity: of the sparse phases, in [0, 1). Defaults to 0.3.
+        sparsity: of the sparse phases, in [0, 1), or "auto". Defaults to 0.3.
         cycles: how often sparse and dense again. Defaults to 1.
 
     Returns:
@@ -36,7 +36,6 @@ def dsd(epochs, sparsity=0.3, cycles=1):
     """
     cycles = checks.integer(cycles, "cycles", at_least=1)
     epochs = checks.integer(epochs, "epochs", at_least=2 * cycles + 1)
-    checks.sparsity(sparsity)
     part = epochs // (2 * cycles + 1)
     result: list[Phase] = [Dense(epochs - 2 * cycles * part)]
     for cycle in range(1, cycles + 1):
@@ -88,7 +87,7 @@ def acdc(epochs, sparsity=0.8, cycles=4, *, end="sparse"):
 
     Args:
         epochs: all epochs together, at least 2 * cycles + 1.
-        sparsity: of the sparse phases, in [0, 1). Defaults to 0.8.
+        sparsity: of the sparse phases, in [0, 1), or "auto". Defaults to 0.8.
         cycles: how often sparse. Defaults to 4.
         end: "sparse": the last phase is sparse, as in the paper; "dense": a dense one
             comes after it. Defaults to "sparse".
@@ -107,7 +106,6 @@ def acdc(epochs, sparsity=0.8, cycles=4, *, end="sparse"):
     checks.one_of(end, "end", ("dense", "sparse"))
     count = 2 * cycles + (end == "dense")
     epochs = checks.integer(epochs, "epochs", at_least=count)
-    checks.sparsity(sparsity)
     part = epochs // count
     result: list[Phase] = [Dense(epochs - (count - 1) * part)]
     for index in range(1, count):
@@ -129,7 +127,7 @@ def restart(epochs, sparsity=0.5, cycles=2):
 
     Args:
         epochs: all epochs together, at least 2 * cycles + 2.
-        sparsity: of the sparse phases, in [0, 1). Defaults to 0.5.
+        sparsity: of the sparse phases, in [0, 1), or "auto". Defaults to 0.5.
         cycles: how often weights are drawn anew. Defaults to 2.
 
     Returns:
@@ -144,7 +142,6 @@ def restart(epochs, sparsity=0.5, cycles=2):
     """
     cycles = checks.integer(cycles, "cycles", at_least=1)
     epochs = checks.integer(epochs, "epochs", at_least=2 * cycles + 2)
-    checks.sparsity(sparsity)
     part = epochs // (2 * cycles + 2)
     result: list[Phase] = [Dense(epochs - (2 * cycles + 1) * part)]
     for _ in range(cycles):

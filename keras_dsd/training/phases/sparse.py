@@ -12,6 +12,7 @@ from keras_dsd._shared import checks
 from keras_dsd._shared.config import serializable
 from keras_dsd.regrowth import lookup
 from keras_dsd.sparsity import counts, distributions, patterns, schedules
+from keras_dsd.training.phases import auto
 from keras_dsd.training.phases.base import Phase
 
 
@@ -27,10 +28,16 @@ class Sparse(Phase):
         epochs: how long; with `until`, at most.
         sparsity: fraction of weights that are zero, in [0, 1). A tensor of n weights
             gets floor(sparsity * n) zeros. Han et al. find 0.25 to 0.5 good. May be
-            left out where an N:M `pattern` says it.
+            left out where an N:M `pattern` says it. Or `"auto"`: as the phase begins,
+            the largest, in thousandths, at which a metric of `fit`'s validation gets
+            worse by no more than `tolerance`, by bisection over some 10 evaluations
+            without training. `DSDCallback.searches` and the audit log keep what was
+            tried; a run that was killed goes on with what was found.
         distribution: how layers share it: `"uniform"`, `"er"`, `"erk"`, `"global"`, a
             dict {regex on the weight's path: sparsity} or a callable (see
-            `distributions`). Defaults to `"uniform"`.
+            `distributions`). With `"auto"` also `"sensitivity"`: each weight gets what
+            it bears alone, all scaled down until the model bears them together (some
+            10 evaluations for each weight). Defaults to `"uniform"`.
         schedule: sparsity over time: `"one_shot"`, `"cubic"`, `"linear"`, `"cosine"`,
             `"constant"`, or a callable of the time since the phase began (see
             `schedules`). A named ramp starts from the sparsity of the phase before and
@@ -47,9 +54,17 @@ class Sparse(Phase):
             epochs. Only for a schedule that changes, or `regrowth`.
         lr_factor: as for `Dense`. Defaults to `None`.
         until: as for `Dense`. Defaults to `None`.
+        tolerance: by how much the metric may get worse with `"auto"`, in its own unit:
+            0.01 of an accuracy is a point. Defaults to 0.01.
+        monitor: that metric as it stands in the logs, say `"val_loss"`. Defaults to
+            `None`: the first, by name, that is no loss, else the loss.
+        mode: `"max"` if more of it is better, `"min"` if less is, `"auto"`: as its name
+            says. Defaults to `"auto"`.
 
     Raises:
         TypeError, ValueError: an argument is not as said, or two contradict each other.
+            With `"auto"` also from `fit`, before training: it validates on nothing, or
+            has no such metric.
 
     >>> from keras_dsd import phases
     >>> phases.Sparse(epochs=10, sparsity=0.3).schedule
@@ -65,13 +80,19 @@ class Sparse(Phase):
     regrowth: Any = None  # type: ignore[misc]
     update_every: int | None = None  # type: ignore[misc]
 
+    tolerance: float = auto.TOLERANCE
+    monitor: str | None = None
+    mode: str = "auto"
+
     is_sparse: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()
         pattern = patterns.get(self.pattern)
         object.__setattr__(self, "pattern", pattern)
-        distributions.get(self.distribution)
+        auto.check(self)
+        if not self.is_by_weight:
+            distributions.get(self.distribution)
         if not callable(self.schedule):
             schedules.named(self.schedule)
         if self.regrowth is not None:
@@ -84,7 +105,7 @@ class Sparse(Phase):
                 "`sparsity` is missing: give the fraction of weights that are to be "
                 "zero, a number in [0, 1). Received: sparsity=None"
             )
-        else:
+        elif not self.is_auto:
             checks.sparsity(self.sparsity)
         final = getattr(self.schedule, "final", self.sparsity)
         if final != self.sparsity:
@@ -147,6 +168,45 @@ class Sparse(Phase):
             )
 
     @property
+    def is_auto(self):
+        """Whether the sparsity is found in training."""
+        return isinstance(self.sparsity, str) and self.sparsity == auto.AUTO
+
+    @property
+    def is_by_weight(self):
+        """Whether each weight's own sparsity is found."""
+        return (
+            isinstance(self.distribution, str) and self.distribution == auto.BY_WEIGHT
+        )
+
+    @property
+    def is_ramp(self):
+        """Whether the schedule begins where the phase before ended."""
+        is_named = self.regrowth is None and not callable(self.schedule)
+        return is_named and not self.is_static
+
+    def at(self, sparsity, distribution=None):
+        """Returns the phase with a sparsity in place of "auto".
+
+        Args:
+            sparsity: number in [0, 1).
+            distribution: how layers share it. Defaults to `None`: as they do.
+        """
+        return dataclasses.replace(
+            self,
+            sparsity=sparsity,
+            distribution=self.distribution if distribution is None else distribution,
+            tolerance=auto.TOLERANCE,
+            monitor=None,
+            mode="auto",
+        )
+
+    @property
+    def provisional(self):
+        """The phase with a sparsity, for what must be checked before it is found."""
+        return self.at(0.5, "uniform" if self.is_by_weight else None)
+
+    @property
     def initial_sparsity(self):
         """That of the phase's first masks, which the distribution shares out."""
         own = lookup.shared(self.regrowth).initial_sparsity
@@ -162,7 +222,8 @@ class Sparse(Phase):
     @property
     def details(self):
         """What `DSDCallback` says of the phase, besides its length and its rate."""
-        text = f", sparsity {float(self.sparsity):g}"
+        amount = auto.AUTO if self.is_auto else f"{float(self.sparsity):g}"
+        text = f", sparsity {amount}"
         if self.regrowth is not None:
             own = self.regrowth
             methods = own.values() if isinstance(own, dict) else [own]
