@@ -24,6 +24,7 @@ EXTRAS = {
         "rich": "rich",
         "scipy": "scipy",
     },
+    "tune": {"optuna": "optuna"},
     "studies": {
         "cloudpickle": "cloudpickle",
         "matplotlib": "matplotlib",

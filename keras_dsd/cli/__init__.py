@@ -20,6 +20,7 @@ from keras_dsd.cli import (
     report,
     robustness,
     train,
+    tune,
 )
 from keras_dsd.cli.exits import BROKEN_PIPE, INTERRUPTED, MISSING
 
@@ -27,7 +28,7 @@ __all__ = [
     "main",
 ]
 
-COMMANDS = (demo, train, compare, report, inspect, export, audit, robustness)
+COMMANDS = (demo, train, compare, tune, report, inspect, export, audit, robustness)
 
 
 def main(argv=None):

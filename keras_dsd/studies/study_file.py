@@ -12,12 +12,14 @@ from keras_dsd._shared import extras
 from keras_dsd.studies import methods, task
 from keras_dsd.training import phases
 
-NEEDED = ("build", "data", "methods", "epochs", "seeds", "directory")
 SUFFIXES = (".toml", ".yaml", ".yml")
+# Of `compare`, which `tune` hands on.
+OTHERS = ["compile", "fit", "metric", "mode", "last", "robustness", "threads"]
 
 
-def load(name, compare):
-    """Returns the arguments of `studies.compare` that a file or a function names.
+def load(name, function):
+    """Returns the arguments of `studies.compare`, or `tune`, that a file or a function
+    names.
 
     Modules beside the file can be imported, here and in the study's runs; a relative
     `directory` is beside the file too.
@@ -25,11 +27,11 @@ def load(name, compare):
     Args:
         name: path of a TOML or YAML file, or "module:function" of a function (or dict)
             without arguments that returns them.
-        compare: the function that they are for.
+        function: `compare` or `tune`, for which they are.
 
     Raises:
         OSError: the file can't be read.
-        TypeError, ValueError: it does not hold what `compare` takes.
+        TypeError, ValueError: it does not hold what that takes.
     """
     if pathlib.Path(name).suffix in SUFFIXES:
         path = pathlib.Path(name).absolute()
@@ -47,11 +49,12 @@ def load(name, compare):
         )
     if not isinstance(given, dict):
         raise TypeError(f"A study is a table of arguments. Received: {given!r}")
-    _check_keys(given, compare)
+    _check_keys(given, function)
     arguments = dict(given)
-    if isinstance(arguments["seeds"], int) and not isinstance(arguments["seeds"], bool):
-        arguments["seeds"] = list(range(arguments["seeds"]))
-    if isinstance(arguments["methods"], dict):
+    seeds = arguments.get("seeds")
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        arguments["seeds"] = list(range(seeds))
+    if isinstance(arguments.get("methods"), dict):
         arguments["methods"] = {
             method: _method(method, value, arguments["epochs"])
             for method, value in arguments["methods"].items()
@@ -85,15 +88,18 @@ def _called(name):
     return task.function(name, "study")()
 
 
-def _check_keys(given, compare):
-    taken = [
-        name for name in inspect.signature(compare).parameters if name != "verbose"
-    ]
+def _check_keys(given, function):
+    parameters = inspect.signature(function).parameters.values()
+    named = [one for one in parameters if one.kind is not one.VAR_KEYWORD]
+    taken = [one.name for one in named if one.name != "verbose"]
+    if len(named) < len(parameters):
+        taken += OTHERS
     for key in given:
         if key not in taken:
             raise ValueError(f"A study takes {taken}. Received: {key}={given[key]!r}")
-    for key in NEEDED:
-        if key not in given:
+    for one in named:
+        key = one.name
+        if one.default is one.empty and key not in given:
             raise ValueError(f"The study lacks {key!r}. Received: {sorted(given)}")
 
 
