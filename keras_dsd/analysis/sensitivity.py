@@ -19,7 +19,8 @@ from keras_dsd.sparsity import counts, distributions, patterns, topk, trials
 SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
-def sensitivity(
+# Each an option that a user names.
+def sensitivity(  # noqa: PLR0913
     model,
     data,
     *,

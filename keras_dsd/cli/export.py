@@ -1,10 +1,9 @@
 """`keras-dsd export`: a `.keras` file for the program that will run it, proved."""
 
 import argparse
-import importlib
 import sys
 
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import exits, models, quiet
 
 FORMATS = ("saved_model", "keras", "weights", "litert", "onnx")
 
@@ -48,29 +47,17 @@ def add(subparsers):
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what is at PATH"
     )
-    parser.add_argument(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="a module that registers the model's own classes; may be repeated",
-    )
+    models.add_import(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
 def _run(parser, args):
     quiet.import_keras()
-    import keras
-
     from keras_dsd import deploy
 
     with exits.refusing(parser, ImportError):
-        sys.path.insert(0, "")
-        for module in args.modules:
-            importlib.import_module(module)
-        model = keras.models.load_model(args.model, compile=False)
+        model = models.load(args.model, args.modules)
         try:
             found = deploy.export(
                 model,

@@ -1,11 +1,9 @@
 """`keras-dsd inspect`: what a `.keras` file holds by layer, where its run stands."""
 
 import argparse
-import importlib
 import json
-import sys
 
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import exits, models, quiet
 
 
 def add(subparsers):
@@ -19,29 +17,17 @@ def add(subparsers):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", metavar="FILE", help="a .keras file")
-    parser.add_argument(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="a module that registers the model's own classes; may be repeated",
-    )
+    models.add_import(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
 def _run(parser, args):
     quiet.import_keras()
-    import keras
-
     from keras_dsd.analysis import inspection
 
     with exits.refusing(parser, ImportError):
-        sys.path.insert(0, "")
-        for module in args.modules:
-            importlib.import_module(module)
-        model = keras.models.load_model(args.file, compile=False)
+        model = models.load(args.file, args.modules)
     found = inspection.inspect(model)
     print(json.dumps(found, indent=2) if args.json else inspection.text(found))
     return exits.OK

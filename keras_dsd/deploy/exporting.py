@@ -17,7 +17,8 @@ from keras_dsd.deploy.export_record import ExportError
 from keras_dsd.layers import conversion
 
 
-def export(
+# Each an option that a user names.
+def export(  # noqa: PLR0913
     model,
     path,
     *,

@@ -13,7 +13,7 @@ from keras_dsd.optimizers import held
 from keras_dsd.optimizers.learning_rates import Rates
 
 
-def make_prunable(  # noqa: PLR0913 (the rules and options of one step, by name)
+def make_prunable(
     model,
     *,
     include=None,
@@ -161,6 +161,26 @@ def pruned_weights(model):
 def states(model):
     """Returns the `PruningState` of each prunable layer, in the order of the layers."""
     return [getattr(layer, prunable.STATE) for layer in prunable_layers(model)]
+
+
+def built_states(model):
+    """Returns the `PruningState`s of a model's layers, at least one and all built.
+
+    Raises:
+        ValueError: there is none, or one is not built.
+    """
+    found = states(model)
+    if not found:
+        raise ValueError(
+            f"{model_choice.why_nothing(model)}. Received: model={model!r}"
+        )
+    unbuilt = [state for state in found if not state.built]
+    if unbuilt:
+        raise ValueError(
+            "Build the model before, say by calling it on a batch: masks need weights. "
+            f"Received: {len(unbuilt)} layers that are not built"
+        )
+    return found
 
 
 def forget_traces(model):

@@ -39,19 +39,7 @@ def hold_zeros(model):
     >>> keras_dsd.sparsity_report(model).sparsity
     0.5
     """
-    states = conversion.states(model)
-    if not states:
-        raise ValueError(
-            "The model holds no `Prunable` layer: call `make_prunable(model)` before. "
-            f"Received: model={model!r}"
-        )
-    unbuilt = [state for state in states if not state.built]
-    if unbuilt:
-        raise ValueError(
-            "Build the model first, say by calling it on a batch: it has no weights "
-            f"yet. Received: {len(unbuilt)} layers that are not built"
-        )
-    for state in states:
+    for state in conversion.built_states(model):
         state.follow_zeros()
     conversion.forget_traces(model)
     return model

@@ -65,7 +65,8 @@ def fgsm(model, x, y, epsilon, *, loss=None, preprocess=None):
     return worse
 
 
-def pgd(
+# Each an option that a user names.
+def pgd(  # noqa: PLR0913
     model,
     x,
     y,

@@ -17,7 +17,8 @@ from keras_dsd.robustness.report import RobustnessReport
 from keras_dsd.robustness.scoring import Scoring
 
 
-def evaluate(
+# Each an option that a user names.
+def evaluate(  # noqa: PLR0913
     model,
     x,
     y=None,

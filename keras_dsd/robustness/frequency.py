@@ -19,7 +19,8 @@ from keras_dsd.robustness.scoring import Scoring
 KEEP = ("low", "high")
 
 
-def radius_accuracy(
+# Each an option that a user names.
+def radius_accuracy(  # noqa: PLR0913
     model,
     x,
     y=None,
@@ -89,7 +90,8 @@ def radius_accuracy(
     return _measure("radius", _changed(plan, x, y, batch_size), scoring, progress)
 
 
-def fourier_sensitivity(
+# Each an option that a user names.
+def fourier_sensitivity(  # noqa: PLR0913
     model,
     x,
     y=None,

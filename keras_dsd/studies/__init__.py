@@ -20,6 +20,7 @@ __all__ = [
     "batches",
     "compare",
     "demo",
+    "measuring",
     "methods",
     "paired",
     "planning",

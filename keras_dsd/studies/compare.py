@@ -19,7 +19,8 @@ from keras_dsd.studies.result import Result
 from keras_dsd.studies.study import Study
 
 
-def compare(
+# Each an option that a user names.
+def compare(  # noqa: PLR0913
     build,
     data,
     *,

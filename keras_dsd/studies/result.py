@@ -149,7 +149,8 @@ class Result:
         found = self.verdicts(metric, against=against, **arguments)
         return checks.known(method, "method", found)
 
-    def value(
+    # Each an option that a user names.
+    def value(  # noqa: PLR0913
         self,
         method,
         *,

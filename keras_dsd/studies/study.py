@@ -33,8 +33,9 @@ class Study:
     last: int = 5
     robustness: dict | None = None
 
+    # Each an option that a user names.
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913
         cls, build, data, *, methods_wanted, epochs, seeds, directory, fit, **others
     ):
         """Checks what a user gave, and returns the study.

@@ -14,7 +14,8 @@ from keras_dsd.studies.tuned import Tuned
 SEED = 2**20  # of the first fresh seed, unless a user gives them
 
 
-def tune(
+# Each an option that a user names.
+def tune(  # noqa: PLR0913
     build,
     data,
     *,

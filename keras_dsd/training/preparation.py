@@ -7,7 +7,7 @@ import dataclasses
 import weakref
 from typing import Any
 
-from keras_dsd.layers import conversion, model_choice
+from keras_dsd.layers import conversion
 from keras_dsd.optimizers import held
 from keras_dsd.optimizers.learning_rates import Rates
 from keras_dsd.training import method_needs
@@ -62,7 +62,7 @@ def prepare(model, timeline, optimizers=None):
         TypeError, ValueError: the model is not prunable, built and compiled, or the
             phases do not fit it; then nothing has changed.
     """
-    states = _checked_states(model)
+    states = conversion.built_states(model)
     found = held.chosen(model, optimizers)
     if not found:
         raise ValueError(
@@ -114,19 +114,3 @@ def _targets(phase, weights):
             f"Received: sparsity={phase.sparsity!r}"
         )
     return targets
-
-
-def _checked_states(model):
-    """Returns the `PruningState`s of a model's layers, at least one and all built."""
-    states = conversion.states(model)
-    if not states:
-        raise ValueError(
-            f"{model_choice.why_nothing(model)}. Received: model={model!r}"
-        )
-    unbuilt = [state for state in states if not state.built]
-    if unbuilt:
-        raise ValueError(
-            "Build the model before `fit`, say by calling it on a batch: masks "
-            f"need weights. Received: {len(unbuilt)} layers that are not built"
-        )
-    return states

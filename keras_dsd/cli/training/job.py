@@ -17,7 +17,7 @@ from keras_dsd._shared import checks
 from keras_dsd.analysis import sparsity
 from keras_dsd.cli.training import compiling, data, page, plan
 from keras_dsd.layers import conversion
-from keras_dsd.studies import batches, methods, task
+from keras_dsd.studies import batches, measuring, methods, task
 from keras_dsd.training import callback
 from keras_dsd.training.backup import Backup
 
@@ -70,7 +70,7 @@ class Job:
             command=self.settings["command_line"],
             told=self.told,
             phases=list(map(str, self.phases)),
-            metrics=_evaluate(model, self.parts, self.settings["batch_size"]),
+            metrics=measuring.metrics(model, self.parts, self.settings["batch_size"]),
             epochs=_logged(self.folder / "log.csv"),
             export=self._export(model),
         )
@@ -199,19 +199,6 @@ def _remember(settings, folder):
 
 def _in_order(part, size):
     return batches.in_order(part, size) if isinstance(part, tuple) else part
-
-
-def _evaluate(model, parts, size):
-    return {
-        part: {
-            name: float(value)
-            for name, value in model.evaluate(
-                _in_order(value, size), verbose=0, return_dict=True
-            ).items()
-        }
-        for part, value in parts.items()
-        if value is not None
-    }
 
 
 def _logged(path):
