@@ -31,7 +31,7 @@ def test_by_hand_before_it_is_built(name):
     """The weights have the paths and values that they would have had, and the masks."""
     layer, x = made(name)
     if eligibility.lists_its_layers(layer):
-        with pytest.raises(ValueError, match="lists its layers"):
+        with pytest.raises(ValueError, match="that lists them"):
             dsd.Prunable(layer)
         return
     plain = guarantees.functional(layer, x)

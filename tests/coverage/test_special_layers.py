@@ -51,7 +51,7 @@ def test_what_is_a_convolution_of_the_picture():
     )
     dsd.make_prunable(model)
     assert reasons(model) == {
-        "net/first/kernel": "convolution of the picture (4 channels)",
+        "net/first/kernel": "depthwise convolution",
         "net/grouped/kernel": "depthwise convolution",
         "net/painter/kernel": None,
         "net/reader/kernel": "convolution of the picture (3 channels)",

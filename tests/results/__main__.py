@@ -64,7 +64,6 @@ def _arguments(given):
 def main(given=None):
     """Does what the command line says; returns the exit status."""
     args = _arguments(given)
-    os.environ.setdefault("KERAS_BACKEND", "jax")
     if args.part:
         status = _play(args)
         if status:
@@ -78,11 +77,6 @@ def main(given=None):
 
 
 def _play(args):
-    # Programs that JAX compiled once serve all runs: most of a short one is compiling.
-    compiled = pathlib.Path(args.studies).absolute() / "compiled"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     from tests.results import parts, playing, repeating
 
     known = parts.all_parts()
@@ -97,6 +91,11 @@ def _play(args):
             f"`--data` names. Received: {args.data!r}"
         )
         return 1
+    # Programs that JAX compiled once serve all runs: most of a short one is compiling.
+    compiled = pathlib.Path(args.studies).absolute() / "compiled"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     where = {"folder": args.studies, "data": args.data}
     if args.dry_run:
         with tempfile.TemporaryDirectory() as scratch:
@@ -125,4 +124,6 @@ def _play(args):
 
 
 if __name__ == "__main__":
+    # Before Keras is imported: a run is shortest with it.
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     sys.exit(main())
