@@ -3,8 +3,6 @@
 Reads a model, changes nothing.
 """
 
-import dataclasses
-
 from keras_dsd.analysis import sparsity
 from keras_dsd.layers import conversion
 
@@ -48,11 +46,10 @@ def _run(positions):
     if not begun:
         return None
     last = max(begun, key=lambda position: (position.phase, position.epoch))
-    fields = dataclasses.asdict(last)
     return {
-        "phase": int(fields["phase"]),
-        "epoch": int(fields["epoch"]),
-        "finished": bool(fields["finished"]),
+        "phase": int(last.phase),
+        "epoch": int(last.epoch),
+        "finished": bool(last.finished),
     }
 
 

@@ -7,11 +7,9 @@ import collections
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 
 import h5py
@@ -137,10 +135,4 @@ def milliseconds(model, batch):
     """Returns the median time of a call of the model with one batch."""
     arguments = batch.arguments
     x = arguments[0] if len(arguments) == 1 else arguments
-    model.predict_on_batch(x)
-    times = []
-    for _ in range(runtime.CALLS):
-        start = time.perf_counter()
-        model.predict_on_batch(x)
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
+    return runtime.milliseconds(model.predict_on_batch, x)

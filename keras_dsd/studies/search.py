@@ -80,8 +80,8 @@ class Search:
 
     def run(self, trials, batch):
         """Suggests and trains until there are so many trials."""
-        known = self._suggested()
-        self._train([one for one in known if self._value(one) is None])
+        known = self.trials()
+        self._train([one for one in known if one["value"] is None])
         while len(known) < trials:
             count = min(batch, trials - len(known))
             new = self._ask(known, count)
@@ -110,16 +110,15 @@ class Search:
                 seed=self.sampler_seed + len(known), multivariate=True, group=True
             )
         study = optuna.create_study(direction=self._direction(), sampler=sampler)
-        for one in known:
+        for one in self.trials():
             # Asked for and told again: so Optuna knows the ranges as well.
             study.enqueue_trial(one["params"])
             trial = study.ask()
             spaces.suggest_phases(trial, self.common["epochs"], self.space)
-            value = self._value(one)
-            if value is None:
+            if one["value"] is None:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
             else:
-                study.tell(trial, value)
+                study.tell(trial, one["value"])
         asked = []
         for index in range(count):
             trial = study.ask()
@@ -148,7 +147,8 @@ class Search:
 
     def trials(self):
         """Returns all suggestions with their values; `None` where a run failed."""
-        return [{**one, "value": self._value(one)} for one in self._suggested()]
+        found = self._results()
+        return [{**one, "value": self._value(one, found)} for one in self._suggested()]
 
     def best(self):
         """Returns the suggestion with the best value.
@@ -170,9 +170,8 @@ class Search:
         files = sorted((self.directory / "trials").glob("[0-9]*.json"))
         return [records.read(file) for file in files]
 
-    def _value(self, one):
+    def _value(self, one, found):
         """Returns the mean over the seeds, or `None` unless all have a record."""
-        found = self._results()
         if found is None or self._name(one) not in found.methods:
             return None
         values = found.values(self._name(one), part="validation")

@@ -4,6 +4,7 @@ Knows files, names and arguments; starts nothing.
 """
 
 import inspect
+import json
 import pathlib
 import sys
 import tomllib
@@ -35,7 +36,7 @@ def load(name, function):
     """
     if pathlib.Path(name).suffix in SUFFIXES:
         path = pathlib.Path(name).absolute()
-        given = _read(path)
+        given = read(path, "Not a study")
         sys.path.insert(0, str(path.parent))
         base = path.parent
     elif ":" in name:
@@ -63,12 +64,24 @@ def load(name, function):
     return arguments
 
 
-def _read(path):
+def read(path, otherwise):
+    """Returns what a TOML, YAML or JSON file holds, which its ending tells.
+
+    Args:
+        path: a `pathlib.Path`.
+        otherwise: first words of the error where it can't be read so.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it holds something else.
+    """
     text = path.read_text(encoding="utf-8")
     try:
         if path.suffix == ".toml":
             return tomllib.loads(text)
-        extras.require("yaml", needed_by="a study in YAML")
+        if path.suffix not in SUFFIXES:
+            return json.loads(text)
+        extras.require("yaml", needed_by="a file in YAML")
         import yaml
 
         return yaml.safe_load(text)
@@ -77,7 +90,7 @@ def _read(path):
     except Exception as error:
         # PyYAML's errors share no class with tomllib's, and go over several lines.
         said = " ".join(str(error).split())
-        raise ValueError(f"Not a study ({said}). Received: {path}") from error
+        raise ValueError(f"{otherwise} ({said}). Received: {path}") from error
 
 
 def _called(name):

@@ -1,15 +1,11 @@
 """The phases that a user asked for on the command line. Knows names and files."""
 
-import json
 import pathlib
-import tomllib
 
 import keras
 
-from keras_dsd._shared import extras
+from keras_dsd.studies import spaces, study_file
 from keras_dsd.training import phases
-
-METHODS = ("static", "set", "rigl", "mest", "granet", "snfs")
 
 
 def of(settings):
@@ -27,7 +23,7 @@ def of(settings):
         return phases.dsd(epochs, sparsity=settings["dsd"])
     if settings["recipe"] is not None:
         return phases.recipe(settings["recipe"], epochs)
-    for method in METHODS:
+    for method in spaces.MOVING:
         if settings[method] is not None:
             return phases.dst(epochs, method=method, sparsity=settings[method])
     if settings["phases"] is None:
@@ -42,22 +38,7 @@ def of(settings):
 
 
 def _read(path):
-    text = path.read_text(encoding="utf-8")
-    try:
-        if path.suffix == ".toml":
-            found = tomllib.loads(text)
-        elif path.suffix in (".yaml", ".yml"):
-            extras.require("yaml", needed_by="a file in YAML")
-            import yaml
-
-            found = yaml.safe_load(text)
-        else:
-            found = json.loads(text)
-    except extras.MissingExtra:
-        raise
-    except Exception as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"No list of phases ({said}). Received: {path}") from error
+    found = study_file.read(path, "No list of phases")
     listed = found.get("phases") if isinstance(found, dict) else found
     if not isinstance(listed, list) or not listed:
         raise ValueError(f"The file must hold a list `phases`. Received: {path}")
