@@ -17,6 +17,7 @@ EXTRAS = {
     },
     "litert": {"ai_edge_litert": "ai-edge-litert"},
     "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime", "tf2onnx": "tf2onnx"},
+    "reports": {"babel": "babel", "jinja2": "jinja2", "matplotlib": "matplotlib"},
     "robustness": {
         "cv2": "opencv-python-headless",
         "matplotlib": "matplotlib",

@@ -2,4 +2,8 @@
 
 __all__ = [
     "audit_view",
+    "forms",
+    "language",
+    "page",
+    "writing",
 ]
