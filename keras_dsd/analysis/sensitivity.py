@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_dsd._shared import checks, directions, files, keras_private
 from keras_dsd.analysis.sensitivity_result import Sensitivity
-from keras_dsd.layers import conversion, eligibility, model_choice
+from keras_dsd.layers import conversion, model_choice
 from keras_dsd.sparsity import counts, distributions, patterns, topk, trials
 
 SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -164,14 +164,7 @@ def _weights(model):
             f"Received: model={model!r}"
         )
     found = [weight.variable for weight in conversion.pruned_weights(model)]
-    if not found:
-        owners = eligibility.owners(model)
-        found = [
-            weight
-            for weight in model.weights
-            if not eligibility.cannot_prune(weight, owners[id(weight)])
-            and not eligibility.kept_dense(weight, owners[id(weight)])
-        ]
+    found = found or model_choice.weights_by_default(model)
     if not found:
         raise ValueError(
             f"{model_choice.why_nothing(model)}. Received: model={model!r}"

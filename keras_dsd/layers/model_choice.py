@@ -70,6 +70,17 @@ def choose(model, include: Any, exclude: Any, strict):
     return Choice(now, later)
 
 
+def weights_by_default(model):
+    """Returns which weights of a plain, built model would be pruned by default."""
+    owners = eligibility.owners(model)
+    return [
+        weight
+        for weight in model.weights
+        if not eligibility.cannot_prune(weight, owners[id(weight)])
+        and not eligibility.kept_dense(weight, owners[id(weight)])
+    ]
+
+
 def _plain_layers(model):
     """Returns the layers to be made prunable, each as a whole, if they have weights.
 

@@ -1,0 +1,188 @@
+"""Which connections are active at a moment: of a model, a file or masks, as bits.
+
+A connection is active if a mask in force lets it live, or if its weight is not zero:
+what a mask only wishes for does not count. Eight connections lie in a byte, so that
+many moments of a large model fit in memory. Reads models, changes nothing.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+import re
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dsd._shared import files
+from keras_dsd.layers import conversion, model_choice
+
+WANTED = (
+    "a model, the path of a `.keras` file, or a dict {path of a weight: bool array}"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """The active connections of a model's weights.
+
+    Args:
+        label: what the moment is called: an index, or the name of its file.
+        shapes: {path of a weight: its shape}.
+        bits: {path: uint8 array, its connections in row-major order, eight to a byte}.
+    """
+
+    label: int | str
+    shapes: dict
+    bits: dict
+
+
+def read(moments, name, *, at_least=1):
+    """Returns what `stream` yields as a list."""
+    return list(stream(moments, name, at_least=at_least))
+
+
+def stream(moments, name, *, at_least=1):
+    """Yields a `Moment` for each, all with the same paths in the same order.
+
+    Takes one after the other, so of a generator's masks no two are in memory at once.
+    Numbers that Keras appends to the names of layers may differ between them, as they
+    do between models that were built one after the other.
+
+    Args:
+        moments: list or another iterable of models, paths of `.keras` files and dicts.
+        name: of the argument, for messages.
+        at_least: how many there must be.
+
+    Raises:
+        TypeError: one is of another type.
+        ValueError: too few, or they are not of one model.
+    """
+    single = (str, bytes, os.PathLike, dict, keras.layers.Layer)
+    if isinstance(moments, single) or not hasattr(moments, "__iter__"):
+        raise TypeError(
+            f"`{name}` must be a list, of each moment {WANTED}. "
+            f"Received: {name} of type {type(moments).__name__}"
+        )
+    first, number = None, 0
+    for one in moments:
+        moment = read_one(one, f"{name}[{number}]", number)
+        del one  # else it stays while the next one is made
+        if first is not None:
+            moment = _as_first(first, moment, f"{name}[{number}]")
+        first = first or dataclasses.replace(moment, bits={})
+        number += 1
+        yield moment
+    if number < at_least:
+        raise ValueError(
+            f"`{name}` must hold {at_least} or more. Received: {name} with {number}"
+        )
+
+
+def read_one(one, name, label=0):
+    """Returns the `Moment` of a model, a `.keras` file or a dict of masks."""
+    if isinstance(one, (str, os.PathLike)):
+        file = pathlib.Path(files.name_of(one))
+        if file.suffix != ".keras" or not file.is_file():
+            raise ValueError(
+                f"`{name}` must be the path of a `.keras` file. "
+                f"Received: {name}={str(one)!r}"
+            )
+        model = keras.models.load_model(file, compile=False)
+        return dataclasses.replace(_of_model(model, name, label), label=file.stem)
+    if isinstance(one, keras.Model):
+        return _of_model(one, name, label)
+    if not isinstance(one, dict):
+        raise TypeError(
+            f"`{name}` must be {WANTED}. Received: {name} of type {type(one).__name__}"
+        )
+    return _of_masks(one, name, label)
+
+
+def count(bits):
+    """Returns how many connections are active, of an array of packed bits."""
+    return int.from_bytes(bits.tobytes(), "little").bit_count()
+
+
+def size(shape):
+    """Returns how many connections a weight has, at least 1 to divide by."""
+    return max(math.prod(shape), 1)
+
+
+def _of_masks(masks, name, label):
+    for path, mask in masks.items():
+        if not isinstance(path, str) or getattr(mask, "dtype", None) != np.bool_:
+            raise TypeError(
+                f"`{name}` must be a dict {{path of a weight: bool array}}. Received: "
+                f"{name}[{path!r}] of type {type(mask).__name__}, "
+                f"dtype {getattr(mask, 'dtype', None)}"
+            )
+    if not masks:
+        raise ValueError(f"`{name}` must hold masks. Received: {name}={{}}")
+    return Moment(
+        label,
+        {path: np.shape(mask) for path, mask in masks.items()},
+        {path: np.packbits(mask, axis=None) for path, mask in masks.items()},
+    )
+
+
+def _of_model(model, name, label):
+    shapes, bits = {}, {}
+    for path, variable, mask in _weights(model, name):
+        shapes[path] = tuple(variable.shape)
+        lives = ops.convert_to_numpy(variable) != 0
+        if mask is not None:
+            lives |= ops.convert_to_numpy(mask)
+        bits[path] = np.packbits(lives, axis=None)
+    return Moment(label, shapes, bits)
+
+
+def _weights(model, name):
+    """Yields (path, variable, mask in force or `None`) of what is prunable, or may be.
+
+    The path is the one that a weight had when it became prunable: in the audit log too.
+    """
+    states = conversion.states(model)
+    if states:
+        for state in conversion.built_states(model):
+            for weight in state.pruned:
+                mask = weight.mask if state.in_force else None
+                yield weight.origin, weight.variable, mask
+        return
+    found = model_choice.weights_by_default(model)
+    if not found:
+        raise ValueError(
+            f"{model_choice.why_nothing(model)}. Received: {name}={model!r}"
+        )
+    for variable in found:
+        yield variable.path, variable, None
+
+
+def _as_first(first, moment, name):
+    """Returns a moment with the paths of the first one, in its order."""
+    if moment.shapes != first.shapes:
+        wanted = [(_nameless(path), shape) for path, shape in first.shapes.items()]
+        if wanted != [(_nameless(path), one) for path, one in moment.shapes.items()]:
+            raise ValueError(
+                f"All must be of one model: `{name}` has other weights than the first. "
+                f"Received: {_difference(first.shapes, moment.shapes)}"
+            )
+        bits = dict(zip(first.shapes, moment.bits.values(), strict=True))
+    else:
+        bits = {path: moment.bits[path] for path in first.shapes}
+    return Moment(moment.label, first.shapes, bits)
+
+
+def _nameless(path):
+    """Returns a path without the numbers that Keras appends to names."""
+    return re.sub(r"_\d+(?=/|$)", "", path)
+
+
+def _difference(first, other):
+    """Returns in words which weights there are in one only, or of another shape."""
+    return "; ".join(
+        f"{path} {other.get(path, 'not there')}, first {first.get(path, 'not there')}"
+        for path in {**first, **other}
+        if first.get(path) != other.get(path)
+    )
