@@ -4,21 +4,19 @@ Reads the files of a study and nothing else: every number here can be computed a
 from them. Knows records, verdicts and worth.
 """
 
-import csv
-import io
-import json
 import pathlib
 import statistics
 
 from keras_dsd._shared import checks
 from keras_dsd.studies import readings, records, subgroups, tables, verdicts
+from keras_dsd.studies.forms import Forms
 from keras_dsd.studies.worth import Worth
 
 WHEN = ("best", "last", "mean_of_last")
 PARTS = ("test", "train", "validation")
 
 
-class Result:
+class Result(Forms):
     """What a study found.
 
     Args:
@@ -254,33 +252,6 @@ class Result:
             "runs": self.runs,
         }
 
-    def to_json(self, path=None):
-        """Returns `to_dict` as JSON text, and writes it if `path` is given."""
-        return _out(json.dumps(records.to_json(self.to_dict()), indent=1), path)
-
-    def to_csv(self, path=None):
-        """Returns the table as CSV text, and writes it if `path` is given."""
-        rows = self.table()
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
-        return _out(text.getvalue(), path)
-
-    def to_markdown(self, path=None):
-        """Returns table and verdicts as Markdown; writes them if `path` is given."""
-        return _out(tables.markdown(self), path)
-
-    def plot(self):
-        """Returns a matplotlib figure: differences, learning curves, cost."""
-        from keras_dsd.studies import figures
-
-        return figures.overview(self)
-
-    def __str__(self):
-        """Returns the table and the verdicts as text."""
-        return tables.text(self)
-
     @property
     def _has_baseline(self):
         return "conventional" in self.methods
@@ -288,9 +259,3 @@ class Result:
     def describe(self, metric):
         """Returns how a metric of the study is read and written."""
         return readings.described(self.runs[0], metric)
-
-
-def _out(text, path):
-    if path is not None:
-        pathlib.Path(path).write_text(text, encoding="utf-8")
-    return text

@@ -40,28 +40,60 @@ def by_class(runs, method, against):
             label in found[seed]["accuracy"] for found in (new, old) for seed in seeds
         )
     ]
-    befores, afters = (
+    before, after = (
         [[found[seed]["accuracy"][label] for seed in seeds] for label in labels]
         for found in (old, new)
     )
-    steps = [1 / counts[label] for label in labels]
+    rows = _changed(labels, before, after, [1 / counts[label] for label in labels])
+    return [
+        {
+            "label": row["label"],
+            "count": counts[row["label"]],
+            "accuracy": row.pop("value"),
+            **row,
+        }
+        for row in rows
+    ]
+
+
+def by_corruption(runs, method, against):
+    """Returns what changed under each corruption, the most changed first.
+
+    Returns:
+        list of dicts: `label`, its name; `value` and `before`, means over severities
+        and the seeds that both have; the others as `by_class`. Empty where corruptions
+        were not measured.
+    """
+    new, old = _corrupted(runs, method), _corrupted(runs, against)
+    seeds = sorted(new.keys() & old.keys())
+    if not seeds:
+        return []
+    both = [found[seed] for found in (new, old) for seed in seeds]
+    labels = [name for name in both[0] if all(name in found for found in both)]
+    before, after = (
+        [[found[seed][label] for seed in seeds] for label in labels]
+        for found in (old, new)
+    )
+    return _changed(labels, before, after, [0.0] * len(labels))
+
+
+def _changed(labels, befores, afters, steps):
+    """Returns a row for each label, the most changed first."""
     pairs = paired.pair_each(befores, afters, steps)
     rows = []
     for label, before, after, pair in zip(labels, befores, afters, pairs, strict=True):
         rows.append(
             {
                 "label": label,
-                "count": counts[label],
-                "accuracy": statistics.fmean(after),
+                "value": statistics.fmean(after),
                 "before": statistics.fmean(before),
                 "difference": pair.mean,
                 "low": pair.low,
                 "high": pair.high,
             }
         )
-    several = len(seeds) > 1
     for row, p in zip(rows, paired.holm([pair.p for pair in pairs]), strict=True):
-        row["p"] = p if several else None
+        row["p"] = None if row["low"] is None else p
     return sorted(rows, key=lambda row: -abs(row["difference"]))
 
 
@@ -140,6 +172,20 @@ def _classes(runs, method):
         for run in runs
         if run["method"] == method and run["classes"]
     }
+
+
+def _corrupted(runs, method):
+    """Returns {seed: {corruption: mean over its severities}} of what is finite."""
+    found = {}
+    for run in runs:
+        if run["method"] == method and run["robustness"]:
+            table = run["robustness"]["report"]["table"]
+            found[run["seed"]] = {
+                name: statistics.fmean(row.values())
+                for name, row in table.items()
+                if row and None not in row.values()
+            }
+    return found
 
 
 def _predicted(runs, method):

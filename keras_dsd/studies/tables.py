@@ -150,27 +150,40 @@ def remarks(result):
     return lines
 
 
-def unequal(runs):
-    """Returns what was not the same for all methods of a seed, a list of lines."""
-    lines = []
+def differing(runs):
+    """Returns what was not the same for all methods of a seed.
+
+    A list of (seed, what, epoch): "weights" before training, "data" that were trained
+    on, with epoch `None`; or "draws" of order, dropout and augmentation, with the first
+    epoch, counted from 0, in which they differ.
+    """
+    found: list = []
     for seed in sorted({run["seed"] for run in runs}):
         here = [run for run in runs if run["seed"] == seed]
-        for key, what in (
-            ("initial_weights", "initial weights"),
-            ("first_batches", "training data"),
-        ):
+        for key, what in (("initial_weights", "weights"), ("first_batches", "data")):
             if len({run[key] for run in here}) > 1:
-                lines.append(f"seed {seed}: the methods' {what} differ")
+                found.append((seed, what, None))
         for epoch in range(max(len(run["drawn"]) for run in here)):
             # A run that ended early has fewer.
             drawn = [run["drawn"][epoch] for run in here if epoch < len(run["drawn"])]
             if len(set(drawn)) > 1:
-                lines.append(
-                    f"seed {seed}: the methods' order of data or draws of dropout and "
-                    f"augmentation differ from epoch {epoch + 1} on"
-                )
+                found.append((seed, "draws", epoch))
                 break
-    return lines
+    return found
+
+
+def unequal(runs):
+    """Returns the same in words, a list of lines."""
+    said = {
+        "weights": "the methods' initial weights differ",
+        "data": "the methods' training data differ",
+        "draws": "the methods' order of data or draws of dropout and augmentation "
+        "differ from epoch {} on",
+    }
+    return [
+        f"seed {seed}: {said[what].format(epoch is not None and epoch + 1)}"
+        for seed, what, epoch in differing(runs)
+    ]
 
 
 def _fairness(result):

@@ -31,6 +31,12 @@ class Verdict:
         margin: within what the two count as the same; `None`: not asked.
         seeds_needed: about how many seeds would show a difference of that size (or of
             `margin`, if given); `None`: more than 10 000, or it is shown already.
+        methods: over how many methods Holm goes.
+        left_out: how many seeds have a result of one of the two only.
+        within: how large a difference, in size, still may be: the smallest margin
+            within which Student's t would show equality; `None` with fewer than two
+            seeds.
+        is_small: whether the difference is shown to be within `margin`.
         text: all of this in words.
     """
 
@@ -45,6 +51,10 @@ class Verdict:
     p: float
     margin: float | None
     seeds_needed: int | None
+    methods: int
+    left_out: int
+    within: float | None
+    is_small: bool
     text: str
 
 
@@ -187,6 +197,10 @@ def _verdict(case, pair, p, p_same):
         p=p,
         margin=case.margin,
         seeds_needed=needed,
+        methods=case.methods,
+        left_out=case.dropped,
+        within=paired.smallest_margin(pair) if pair and pair.count > 1 else None,
+        is_small=case.margin is not None and p_same <= ALPHA,
         text=_words(case, pair, found),
     )
 
