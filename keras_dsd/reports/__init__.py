@@ -5,5 +5,6 @@ __all__ = [
     "forms",
     "language",
     "page",
+    "study_page",
     "writing",
 ]

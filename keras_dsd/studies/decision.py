@@ -155,8 +155,8 @@ def _chosen(wanted, verdicts, result):
 
     def rank(name):
         found = verdicts[name]
-        gain = -math.inf if found.difference is None else sign * found.difference
-        return found.outcome == "better", gain
+        gain = found["difference"]
+        return found["outcome"] == "better", -math.inf if gain is None else sign * gain
 
     return max(verdicts, key=rank)
 

@@ -7,12 +7,16 @@ import csv
 import io
 import json
 import pathlib
+from collections.abc import Callable
 
 from keras_dsd.studies import decision, records, tables
 
 
 class Forms:
     """What a `Result` can be written as."""
+
+    to_dict: Callable
+    table: Callable
 
     def to_json(self, path=None):
         """Returns `to_dict` as JSON text, and writes it if `path` is given."""
@@ -50,7 +54,7 @@ class Forms:
             path: a file that ends in ".html" or ".md", in a folder that exists.
             language: "en" or "ja". Defaults to "en".
             method: name of the method to decide on. Defaults to `None`: the one that
-                is shown to be better by most or, if none is, differs by most.
+                is shown to be better by most or, if none is, has the best mean.
             against: name of the method that is used now. Defaults to "conventional".
             when: as for `values`.
             margin: difference within which two methods count as the same, in the

@@ -238,8 +238,10 @@ def _spread(values):
     numbers = list(values.values())
     if not numbers:
         return None, None
-    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
-    return statistics.fmean(numbers), deviation
+    mean = statistics.fmean(numbers)
+    if not np.isfinite(mean):  # a run diverged; `stdev` would fail
+        return mean, mean
+    return mean, statistics.stdev(numbers) if len(numbers) > 1 else None
 
 
 def _ratio(new, old):

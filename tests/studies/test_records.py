@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from keras_dsd.studies import records
+from keras_dsd.studies import Result, records
+from tests.studies import fake
 
 pytestmark = pytest.mark.one_backend
 
@@ -49,3 +50,14 @@ def test_damaged_files_are_listed(tmp_path):
     assert [run["seed"] for run in runs] == [3]
     assert [run["seed"] for run in failures] == [4]
     assert [line.split("/")[-1] for line in damaged] == ["0.json", "1.json", "2.json"]
+
+
+def test_a_run_that_diverged_is_told_and_no_number(tmp_path):
+    fake.study(tmp_path, ["conventional", "dsd"], range(2))
+    file = records.Place(tmp_path).run("dsd", 1)
+    run = records.read(file)
+    run["metrics"]["last"]["test"]["accuracy"] = math.nan
+    records.write(file, run)
+    result = Result(tmp_path)
+    assert math.isnan(result.table()[1]["last"])
+    assert "Diverged, and left out of verdicts: dsd, seed 1." in str(result)
