@@ -1,4 +1,4 @@
-"""Brackets around the wanted key of each group, narrowed by counting: for `ranking`.
+"""Brackets around the wanted key of each group, narrowed by counting.
 
 A pass over all entries counts, row by row, what lies below two keys of each bracket and
 between them. Where these two are aimed decides how many passes there are. Where

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from keras_dsd.backend import radix_select, ranking, tables
+from keras_dsd.backend import radix_select, sample_select, tables
 
 _INTEGERS = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}  # by bytes
 
@@ -191,17 +191,17 @@ def _cut_small(table, lost, layout):
 
 @functools.partial(jax.jit, static_argnums=2)
 def _begin(table, lost, layout):
-    return ranking.Search(table, layout, bits).begin(lost)
+    return sample_select.Search(table, layout, bits).begin(lost)
 
 
 @functools.partial(jax.jit, static_argnums=3)
 def _narrow(table, lost, bracket, layout):
-    return ranking.Search(table, layout, bits).narrow(lost, bracket)
+    return sample_select.Search(table, layout, bits).narrow(lost, bracket)
 
 
 @functools.partial(jax.jit, static_argnums=4)
 def _end(table, lost, bracket, nonfinite, layout):
-    return ranking.Search(table, layout, bits).end(lost, bracket, nonfinite)
+    return sample_select.Search(table, layout, bits).end(lost, bracket, nonfinite)
 
 
 def compiled(function):

@@ -1,6 +1,6 @@
 """Where the k-th smallest entry of each group in a table lies, digit by digit.
 
-It is for small tables, as `ranking` is for large ones. It reads all entries several
+For small tables, as `sample_select` is for large ones. It reads all entries several
 times more, but is made of a few plain operations, which hardly need to be compiled.
 Knows `keras.ops` only.
 """
@@ -21,7 +21,8 @@ def cut(entries, layout, zeros, bits):
     Finds the key at the cut from its first digit to its last: of the keys that begin
     as it does, so many go on with each digit.
 
-    Arguments and result are as of `ranking.Search`, with integers of the dtype of keys.
+    Arguments and result are as of `sample_select.Search`, with integers of the dtype
+    of keys.
     """
     keys = bits(ops.reshape(entries, (-1, ROW)))
     groups = len(layout.totals)

@@ -1,6 +1,7 @@
 """Tables: many tensors below each other, so that one search serves them all.
 
-Decides which tensors share a table. `radix_select` searches a small one, `ranking` any.
+Decides which tensors share a table. `radix_select` searches a small one,
+`sample_select` any.
 Knows `keras.ops` only.
 """
 
@@ -101,8 +102,8 @@ class Layout:
     def is_small(self):
         """Whether `radix_select` is to search the table.
 
-        That takes some milliseconds, an order more than `ranking` does, but hardly
-        any time to compile.
+        That takes some milliseconds, an order more than `sample_select` does, but
+        hardly any time to compile.
         """
         return sum(self.sizes) <= _SMALL and len(self.totals) <= _FEW
 

@@ -12,7 +12,7 @@ from tensorflow.python.eager.context import context as context_now
 # Private, for nothing public tells whether XLA will compile the graph being traced.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-from keras_dsd.backend import radix_select, ranking, tables
+from keras_dsd.backend import radix_select, sample_select, tables
 
 _INTEGERS = {2: tf.int16, 4: tf.int32, 8: tf.int64}  # by bytes
 
@@ -232,17 +232,17 @@ def _cut(table, lost, layout):
 
 @functools.partial(_lasting, jit_compile=True)
 def _begin(table, lost, layout):
-    return ranking.Search(table, layout, bits).begin(lost)
+    return sample_select.Search(table, layout, bits).begin(lost)
 
 
 @functools.partial(_lasting, jit_compile=True)
 def _narrow(table, lost, bracket, layout):
-    return ranking.Search(table, layout, bits).narrow(lost, bracket)
+    return sample_select.Search(table, layout, bits).narrow(lost, bracket)
 
 
 @functools.partial(_lasting, jit_compile=True)
 def _end(table, lost, bracket, nonfinite, layout):
-    return ranking.Search(table, layout, bits).end(lost, bracket, nonfinite)
+    return sample_select.Search(table, layout, bits).end(lost, bracket, nonfinite)
 
 
 def compiled(function):

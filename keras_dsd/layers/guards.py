@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from keras_dsd import backend
-from keras_dsd.layers.masked_reads import masked_read
+from keras_dsd.layers.gradients import masked_read
 
 
 class KeepZeros(keras.constraints.Constraint):

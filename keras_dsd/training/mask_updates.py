@@ -16,7 +16,7 @@ from keras_dsd import backend
 from keras_dsd.layers import draws
 from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.sparsity import topk
-from keras_dsd.training.update_unit import Unit, updated
+from keras_dsd.training.weight_update import Unit, updated
 
 
 class Kind(NamedTuple):

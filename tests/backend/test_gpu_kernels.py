@@ -31,7 +31,7 @@ LARGE = 1000  # entries; weights have more, batches and biases fewer
 
 
 def model_of(units):
-    """Weights that are ranked by `ranking` with 2000 units, by `digits` with few."""
+    """Weights for `sample_select` with 2000 units, for `radix_select` with few."""
     return keras.Sequential(
         [
             keras.Input((40,)),

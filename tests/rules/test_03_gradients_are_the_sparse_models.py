@@ -6,7 +6,7 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd import backend
-from keras_dsd.layers.masked_reads import masked_read
+from keras_dsd.layers.gradients import masked_read
 from tests import helpers
 
 

@@ -68,7 +68,8 @@ def test_against_a_sort(data):
     assert new.sum() == mask.sum()
 
 
-@pytest.mark.parametrize("shape", [(700, 320), (1700, 320)])  # `digits`, `ranking`
+# Searched by `radix_select`, by `sample_select`.
+@pytest.mark.parametrize("shape", [(700, 320), (1700, 320)])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_large_tensors(dtype, shape):
     """In every dtype, with many ties."""

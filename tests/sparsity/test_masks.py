@@ -13,7 +13,8 @@ from keras_dsd import backend, masks, patterns
 from keras_dsd.sparsity import counts, topk
 from tests import reference_vectors as vectors
 
-SMALL, LARGE = 70_003, 600_011  # searched by `digits`, by `ranking`; not whole rows
+# Searched by `radix_select`, by `sample_select`; not whole rows.
+SMALL, LARGE = 70_003, 600_011
 BACKEND = keras.backend.backend()
 
 
@@ -192,7 +193,7 @@ def test_float64_is_not_rounded(size):
 # ---- many weights ----
 
 
-@pytest.mark.parametrize("number", [60, 70])  # by `digits`, by `ranking`
+@pytest.mark.parametrize("number", [60, 70])  # by `radix_select`, by `sample_select`
 def test_many_tensors_share_tables(number):
     rng = np.random.default_rng(0)
     weights = [
@@ -209,7 +210,7 @@ def test_many_tensors_share_tables(number):
 
 
 @pytest.mark.parametrize("kind", ["normal", "equal", "zeros", "rank"])
-@pytest.mark.parametrize("scale", [1, 200, 1600])  # the last by `ranking`
+@pytest.mark.parametrize("scale", [1, 200, 1600])  # the last by `sample_select`
 def test_one_ranking_for_all(kind, scale):
     weights = [awkward(kind, size * scale) for size in (30, 1, 250, 64)]
     total = sum(weight.size for weight in weights)

@@ -8,12 +8,12 @@ import pytest
 from keras import ops
 
 from keras_dsd import backend
-from keras_dsd.backend import ranking, tables
+from keras_dsd.backend import sample_select, tables
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch searches in its own way"
 )
-SIZE = 640_000  # whole rows, too many for `digits`
+SIZE = 640_000  # whole rows, too many for `radix_select`
 TENSORS = 80  # of 8000 entries: the last block of rows is filled up
 MANY = 7  # passes; two keys at random would take dozens
 
@@ -75,7 +75,7 @@ def programs(tensors):
 
     def program(name):
         def part(entries, *args):
-            whole = ranking.Search(entries, layout, backend.bits)
+            whole = sample_select.Search(entries, layout, backend.bits)
             return getattr(whole, name)(*args)
 
         return backend.fused(part)
@@ -99,7 +99,7 @@ def search(weights, zeros):
 @pytest.mark.parametrize("name", DATA)
 def test_few_passes_find_the_cut(name, monkeypatch):
     # No pass hidden in the beginning, so that all are counted.
-    monkeypatch.setattr(ranking, "_PASSES", 0)
+    monkeypatch.setattr(sample_select, "_PASSES", 0)
     weights = DATA[name]().astype("float32")
     order = np.argsort(np.abs(weights), kind="stable")
     keys = np.abs(weights).view("int32")
@@ -115,7 +115,7 @@ def test_few_passes_find_the_cut(name, monkeypatch):
 
 @pytest.mark.parametrize("name", DATA)
 def test_few_passes_find_the_cuts_of_many_tensors(name, monkeypatch):
-    monkeypatch.setattr(ranking, "_PASSES", 0)
+    monkeypatch.setattr(sample_select, "_PASSES", 0)
     weights = DATA[name]().astype("float32").reshape(TENSORS, -1)
     keys = np.sort(np.abs(weights).view("int32"), axis=1)
     for zeros in (1, keys.shape[1] // 2, keys.shape[1] * 9 // 10):
