@@ -10,4 +10,5 @@ __all__ = [
     "paths",
     "registration",
     "scopes",
+    "table_files",
 ]

@@ -7,7 +7,10 @@ import importlib.util
 
 # {extra: {module: the package that has it}}, as in pyproject.toml.
 EXTRAS = {
-    "datasets": {"tensorflow_datasets": "tensorflow-datasets"},
+    "datasets": {
+        "importlib_resources": "importlib-resources",
+        "tensorflow_datasets": "tensorflow-datasets",
+    },
     "demo": {
         "cloudpickle": "cloudpickle",
         "matplotlib": "matplotlib",

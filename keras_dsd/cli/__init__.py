@@ -22,13 +22,21 @@ from keras_dsd.cli import (
     train,
     tune,
 )
-from keras_dsd.cli.exits import BROKEN_PIPE, INTERRUPTED, MISSING
+from keras_dsd.cli.exits import BROKEN_PIPE, INTERRUPTED, MISSING, WRONG
 
 __all__ = [
     "main",
 ]
 
 COMMANDS = (demo, train, compare, tune, report, inspect, export, audit, robustness)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong; the usage, many lines long, is in the help."""
+
+    def error(self, message):
+        """Ends the process with status 2."""
+        self.exit(WRONG, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def main(argv=None):
@@ -45,9 +53,8 @@ def main(argv=None):
         SystemExit: after `--help` and `--version`, and with status 2 if an argument, or
             a file that it names, is wrong.
     """
-    parser = argparse.ArgumentParser(
-        prog="keras-dsd",
-        description="Dense-Sparse-Dense training for Keras 3.",
+    parser = _Parser(
+        prog="keras-dsd", description="Dense-Sparse-Dense training for Keras 3."
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(
@@ -56,10 +63,11 @@ def main(argv=None):
     for command in COMMANDS:
         command.add(subparsers)
     try:
-        args = parser.parse_args(argv)
-        status = args.run(args)
-        sys.stdout.flush()
-        return status
+        try:
+            args = parser.parse_args(argv)
+            return args.run(args)
+        finally:
+            sys.stdout.flush()  # help, too, may be piped to who does not read it
     except KeyboardInterrupt:
         print("keras-dsd: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -1,5 +1,6 @@
 """`keras-dsd audit`: the log of a run's mask updates, as a table and a plot."""
 
+import argparse
 import pathlib
 
 from keras_dsd._shared import extras
@@ -13,6 +14,8 @@ def add(subparsers):
         help="the log of a run's mask updates, as a table and a plot",
         description="Prints the log of a run's mask updates as a table, and draws the "
         "sparsity, the share of connections explored and how many grew.",
+        epilog="example:\n  keras-dsd audit keras_dsd_train/audit.jsonl",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", metavar="FILE", help="the log that a run wrote")
     parser.add_argument(

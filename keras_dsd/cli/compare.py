@@ -1,5 +1,7 @@
 """`keras-dsd compare`: methods against each other over seeds, as a file says."""
 
+import argparse
+
 from keras_dsd._shared import extras
 from keras_dsd.cli import exits, quiet
 
@@ -12,6 +14,10 @@ def add(subparsers):
         description="Trains each method with each seed, each run in a process of its "
         "own, and prints what that allows to conclude. The same command goes on with a "
         "study that was stopped.",
+        epilog="examples:\n"
+        "  keras-dsd compare examples/digits_study/study.toml --dry-run\n"
+        "  keras-dsd compare mine:study --workers 4",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "study",

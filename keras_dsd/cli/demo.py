@@ -15,6 +15,7 @@ def add(subparsers):
         "conventionally and with DSD, from the same weights on the same batches; "
         "compares them, plots the weights of the phases and exports the model. "
         "Stopped, the same command goes on.",
+        epilog="example: keras-dsd demo --seeds 5 --sparsity 0.5 --out digits",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(

@@ -36,7 +36,11 @@ def import_keras(*others):
 
 @contextlib.contextmanager
 def _hidden_screen():
-    screen = os.dup(2)
+    try:
+        screen = os.dup(2)
+    except OSError:  # closed: there is nothing to hide it from
+        yield
+        return
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:

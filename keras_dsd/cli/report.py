@@ -1,5 +1,7 @@
 """`keras-dsd report`: what a study found, from the files in its folder."""
 
+import argparse
+
 from keras_dsd._shared import extras
 from keras_dsd.cli import exits, quiet
 
@@ -11,6 +13,10 @@ def add(subparsers):
         help="what a study found, from the files in its folder",
         description="Prints tables and verdicts of a study, finished or not, and "
         "writes them to files.",
+        epilog="examples:\n"
+        "  keras-dsd report result\n"
+        "  keras-dsd report result --plot result.png --against conventional",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", metavar="DIRECTORY", help="the study's folder")
     parser.add_argument("--markdown", metavar="FILE", help="write tables and verdicts")

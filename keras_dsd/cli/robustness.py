@@ -14,6 +14,10 @@ def add(subparsers):
         description="Measures a model on clean images and on the same images, "
         "corrupted in many ways at five severities; prints a table, and writes it and "
         "pictures of it.",
+        epilog="examples:\n"
+        "  keras-dsd robustness model.keras --data test.npz\n"
+        "  keras-dsd robustness after.keras --data pictures/ --baseline before.keras",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_inputs(parser)
     _add_measuring(parser)

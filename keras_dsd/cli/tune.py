@@ -1,5 +1,7 @@
 """`keras-dsd tune`: phases that suit a model and its data, as a file says."""
 
+import argparse
+
 from keras_dsd._shared import extras
 from keras_dsd.cli import exits, quiet
 
@@ -13,6 +15,10 @@ def add(subparsers):
         "own, chooses on validation data, and compares the best with conventional "
         "training on fresh seeds. The same command goes on with a search that was "
         "stopped.",
+        epilog="examples:\n"
+        "  keras-dsd tune tuning.toml\n"
+        "  keras-dsd tune mine:study --trials 20 --workers 4",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "study",

@@ -4,16 +4,13 @@ Knows files, names and arguments; starts nothing.
 """
 
 import inspect
-import json
 import pathlib
 import sys
-import tomllib
 
-from keras_dsd._shared import extras
+from keras_dsd._shared import table_files
 from keras_dsd.studies import methods, task
 from keras_dsd.training import phases
 
-SUFFIXES = (".toml", ".yaml", ".yml")
 # Of `compare`, which `tune` hands on.
 OTHERS = ["compile", "fit", "metric", "mode", "last", "robustness", "threads"]
 
@@ -34,9 +31,9 @@ def load(name, function):
         OSError: the file can't be read.
         TypeError, ValueError: it does not hold what that takes.
     """
-    if pathlib.Path(name).suffix in SUFFIXES:
+    if pathlib.Path(name).suffix in table_files.SUFFIXES:
         path = pathlib.Path(name).absolute()
-        given = read(path, "Not a study")
+        given = table_files.read(path, "Not a study")
         sys.path.insert(0, str(path.parent))
         base = path.parent
     elif ":" in name:
@@ -44,9 +41,9 @@ def load(name, function):
         given = _called(name)
         base = pathlib.Path.cwd()
     else:
+        endings = ", ".join(table_files.SUFFIXES)
         raise ValueError(
-            f"A study is a file ({', '.join(SUFFIXES)}) or module:function. "
-            f"Received: {name}"
+            f"A study is a file ({endings}) or module:function. Received: {name}"
         )
     if not isinstance(given, dict):
         raise TypeError(f"A study is a table of arguments. Received: {given!r}")
@@ -62,35 +59,6 @@ def load(name, function):
         }
     arguments["directory"] = base / arguments["directory"]
     return arguments
-
-
-def read(path, otherwise):
-    """Returns what a TOML, YAML or JSON file holds, which its ending tells.
-
-    Args:
-        path: a `pathlib.Path`.
-        otherwise: first words of the error where it can't be read so.
-
-    Raises:
-        OSError: there is no such file.
-        ValueError: it holds something else.
-    """
-    text = path.read_text(encoding="utf-8")
-    try:
-        if path.suffix == ".toml":
-            return tomllib.loads(text)
-        if path.suffix not in SUFFIXES:
-            return json.loads(text)
-        extras.require("yaml", needed_by="a file in YAML")
-        import yaml
-
-        return yaml.safe_load(text)
-    except extras.MissingExtra:
-        raise
-    except Exception as error:
-        # PyYAML's errors share no class with tomllib's, and go over several lines.
-        said = " ".join(str(error).split())
-        raise ValueError(f"{otherwise} ({said}). Received: {path}") from error
 
 
 def _called(name):

@@ -1,5 +1,6 @@
 """`keras-dsd audit`: a table and a plot of a log, or one line of what is wrong."""
 
+import re
 import sys
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_audit_prints_and_plots(out, log, capsys, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(tmp_path.iterdir()) == sorted([log, picture])
     assert log.read_bytes() == before
+
+
+def test_a_terminal_without_colours(log, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert cli.main(["audit", str(log)]) == 0
+    codes = re.findall(r"\x1b\[([0-9;]*)m", capsys.readouterr().out)
+    numbers = {number for code in codes for number in code.split(";")}
+    assert not {str(n) for n in (*range(30, 39), *range(90, 98))} & numbers
 
 
 def test_audit_of_no_updates(capsys, tmp_path):

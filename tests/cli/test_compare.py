@@ -3,6 +3,7 @@
 import json
 import pathlib
 import sys
+import tomllib
 
 import pytest
 
@@ -44,7 +45,7 @@ methods:
 
 
 def arguments():
-    return study_file.tomllib.loads(TOML)
+    return tomllib.loads(TOML)
 
 
 @pytest.fixture

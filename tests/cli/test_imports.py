@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import os
 import subprocess
 import sys
 
@@ -82,6 +83,17 @@ def test_chatter_is_hidden_unless_it_is_wanted(
         quiet.import_keras()
     assert capfd.readouterr().err.encode() == shown
     assert quiet.os.environ[quiet.LEVEL] == (level or "3")
+
+
+def test_there_may_be_no_screen():
+    screen = os.dup(2)
+    os.close(2)  # as 2>&- does
+    try:
+        with quiet._hidden_screen():
+            pass
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
 
 
 def test_a_reader_that_has_read_enough_is_no_error(tmp_path):

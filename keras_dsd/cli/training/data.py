@@ -14,7 +14,43 @@ from keras_dsd.studies import single_run
 
 PARTS = ("train", "validation", "test")
 SHARES = {"validation": 0.15, "test": 0.15}  # of data that come in one piece
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+SHUFFLED = 1024  # items that are held in memory to draw from, as Keras has it
+
+
+class Redrawn(keras.utils.PyDataset):
+    """A data set that is made anew for each epoch, in an order that the seeds draw.
+
+    A data set that shuffles goes by how often it was read, which a run that goes on in
+    another process does not know; `batches.Draws` seeds all by the epoch, then starts
+    this. Batches are read one after the other.
+
+    Args:
+        make: function that returns the data set, in batches.
+    """
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+        self.start(0)
+
+    def start(self, epoch):
+        """Begins an epoch."""
+        self._made = self.make()
+        self._count = len(self._made)
+        self._batches, self._next = iter(self._made.as_numpy_iterator()), 0
+
+    def __len__(self):
+        """Returns how many batches an epoch has."""
+        return self._count
+
+    def __getitem__(self, index):
+        """Returns one batch, a tuple."""
+        if index < self._next:  # Keras looks at some before it begins
+            self._batches, self._next = iter(self._made.as_numpy_iterator()), 0
+        while self._next <= index:
+            batch = next(self._batches)
+            self._next += 1
+        return batch
 
 
 def load(name, *, target, shape, batch_size, seed):
@@ -45,7 +81,7 @@ def load(name, *, target, shape, batch_size, seed):
             "DATA must be an .npz or .csv file, a folder of pictures, module:function "
             f"or a name of TFDS. Received: {name}"
         )
-    return _tfds(name, batch_size)
+    return _tfds(name, batch_size, seed)
 
 
 def _arrays(path, seed):
@@ -146,24 +182,27 @@ def _pictures(path, shape, batch_size, seed):
     if {"train", "test"} <= folders:
         held = next((n for n in ("validation", "val") if n in folders), None)
         return {
-            "train": read(path / "train", seed=seed, **options),
+            "train": Redrawn(lambda: read(path / "train", seed=seed, **options)),
             "validation": held and read(path / held, shuffle=False, **options),
             "test": read(path / "test", shuffle=False, **options),
         }
     share = sum(SHARES.values())
-    train, rest = read(
-        path, validation_split=share, subset="both", seed=seed, **options
-    )
+    options |= {"validation_split": share, "seed": seed}
+    _, rest = read(path, subset="both", **options)
     half = max(len(rest) // 2, 1)
     if len(rest) < 2:
         raise ValueError(
             "Too few pictures to split into training, validation and test: make "
             f"folders train and test, or lower --batch-size. Received: {path}"
         )
-    return {"train": train, "validation": rest.take(half), "test": rest.skip(half)}
+    return {
+        "train": Redrawn(lambda: read(path, subset="training", **options)),
+        "validation": rest.take(half),
+        "test": rest.skip(half),
+    }
 
 
-def _tfds(name, batch_size):
+def _tfds(name, batch_size, seed):
     extras.require("datasets", needed_by=f"the data set {name!r}")
     import tensorflow_datasets as tfds
 
@@ -181,7 +220,14 @@ def _tfds(name, batch_size):
     builder.download_and_prepare()
     held = "validation" if "validation" in splits else "train[90%:]"
     train = "train" if "validation" in splits else "train[:90%]"
+
+    def read(split):
+        return builder.as_dataset(split=split, as_supervised=True)
+
     return {
-        part: builder.as_dataset(split=split, as_supervised=True).batch(batch_size)
-        for part, split in zip(PARTS, (train, held, "test"), strict=True)
+        "train": Redrawn(
+            lambda: read(train).shuffle(SHUFFLED, seed=seed).batch(batch_size)
+        ),
+        "validation": read(held).batch(batch_size),
+        "test": read("test").batch(batch_size),
     }

@@ -6,6 +6,7 @@ Knows what a user of the library calls; its settings are the command's arguments
 import dataclasses
 import json
 import pathlib
+import shlex
 import sys
 from typing import Any
 
@@ -21,9 +22,9 @@ from keras_dsd.studies import batches, measuring, methods, task
 from keras_dsd.training import callback
 from keras_dsd.training.backup import Backup
 
-# What does not change the result, and may be another when a run goes on.
-FREE = ("out", "json", "dry_run", "export", "command", "run", "backend")
-SETTINGS = "settings.json"
+SETTINGS = "settings.json"  # what `--config` reads to do the same again
+UNKEPT = ("out", "json", "dry_run", "command_line")
+FREE = ("export", "backend")  # may be others when a run goes on
 
 
 @dataclasses.dataclass
@@ -82,6 +83,8 @@ class Job:
         train, order = self.parts["train"], None
         if isinstance(train, tuple):
             train = order = batches.Batches(train, size, seed)
+        elif isinstance(train, data.Redrawn):
+            order = train
         held = self.parts["validation"]
         self.model.fit(
             train,
@@ -89,6 +92,7 @@ class Job:
             epochs=self.settings["epochs"],
             callbacks=[batches.Draws(seed, order), *self._callbacks()],
             verbose=2,
+            shuffle=False,  # the order is drawn by the epoch
         )
 
     def _callbacks(self):
@@ -124,7 +128,12 @@ def prepare(settings):
     Raises:
         OSError, TypeError, ValueError: an argument, a file or a function is wrong.
     """
-    settings = {**settings, "command_line": " ".join(["keras-dsd", *sys.argv[1:]])}
+    settings = {
+        **settings,
+        "command_line": shlex.join(["keras-dsd", *sys.argv[1:]]),
+        "backend": keras.backend.backend(),
+        "phases": plan.read(settings["phases"]),
+    }
     for name in ("epochs", "batch_size"):
         checks.integer(settings[name], name, at_least=1)
     phases = plan.of(settings)
@@ -173,7 +182,7 @@ def _kept(settings):
     return {
         key: value
         for key, value in settings.items()
-        if key not in (*FREE, "command_line")
+        if key not in UNKEPT and value is not None
     }
 
 
@@ -185,11 +194,16 @@ def _check_folder(settings):
     if not file.exists():
         return
     before, now = json.loads(file.read_text(encoding="utf-8")), _kept(settings)
-    other = sorted(key for key in now if before.get(key) != now[key])
+    other = sorted(
+        key
+        for key in before.keys() | now.keys()
+        if key not in FREE and before.get(key) != now.get(key)
+    )
     if other:
+        received = ", ".join(f"{key}={now.get(key)!r}" for key in other)
         raise ValueError(
             "The folder holds a run with other settings: choose another --out. "
-            f"Received: {', '.join(f'{key}={now[key]!r}' for key in other)} in {folder}"
+            f"Received: {received} in {folder}"
         )
 
 

@@ -4,7 +4,8 @@ import pathlib
 
 import keras
 
-from keras_dsd.studies import spaces, study_file
+from keras_dsd._shared import table_files
+from keras_dsd.studies import spaces
 from keras_dsd.training import phases
 
 
@@ -12,11 +13,11 @@ def of(settings):
     """Returns a list of phases, empty for conventional training.
 
     Args:
-        settings: dict of the command's arguments.
+        settings: dict of the command's arguments, `phases` a list as `read` has it.
 
     Raises:
-        OSError, TypeError, ValueError: an argument or a file is wrong, or the phases
-            are not as long as `epochs`.
+        TypeError, ValueError: an argument is wrong, or the phases are not as long as
+            `epochs`.
     """
     epochs = settings["epochs"]
     if settings["dsd"] is not None:
@@ -28,7 +29,7 @@ def of(settings):
             return phases.dst(epochs, method=method, sparsity=settings[method])
     if settings["phases"] is None:
         return []
-    plan = [_phase(one) for one in _read(pathlib.Path(settings["phases"]))]
+    plan = [_phase(one) for one in settings["phases"]]
     total = sum(phase.epochs for phase in plan)
     if total != epochs:
         raise ValueError(
@@ -37,11 +38,20 @@ def of(settings):
     return plan
 
 
-def _read(path):
-    found = study_file.read(path, "No list of phases")
+def read(given):
+    """Returns the list of tables that `--phases` names, or that is given already.
+
+    Raises:
+        OSError, ValueError: the file can't be read, or holds no such list.
+    """
+    if given is None:
+        return None
+    found = given
+    if not isinstance(given, list):
+        found = table_files.read(pathlib.Path(given), "No list of phases")
     listed = found.get("phases") if isinstance(found, dict) else found
     if not isinstance(listed, list) or not listed:
-        raise ValueError(f"The file must hold a list `phases`. Received: {path}")
+        raise ValueError(f"The file must hold a list `phases`. Received: {given}")
     return listed
 
 
