@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from keras_dsd.reports import export_page, writing
+
 
 @dataclasses.dataclass(frozen=True)
 class Export:
@@ -56,6 +58,48 @@ class Export:
     def to_json(self):
         """Returns all fields as JSON."""
         return json.dumps(self.to_dict(), indent=2)
+
+    def to_html(self, path, language="en", *, comparison=None):
+        """Writes a page for those who decide, and its numbers beside it.
+
+        Needs the extra `reports`. What was proved, how sure that is, size and time,
+        what changes in production, and the command that repeats it, in one file that
+        needs no network; beside `page.html` stands `page.page.json`.
+
+        Args:
+            path: a file that ends in ".html", or in ".md" for Markdown.
+            language: "en" or "ja". Defaults to "en".
+            comparison: what `compare_files` found between an earlier file and this
+                one. Defaults to `None`: the page says that there is none.
+
+        Returns:
+            The page's `pathlib.Path`.
+
+        Raises:
+            TypeError, ValueError: a wrong path, language or comparison.
+            MissingExtra: the extra is not installed.
+
+        Example:
+
+        >>> import keras, keras_dsd, tempfile
+        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = keras_dsd.deploy.export(
+        ...         model, folder + "/model.keras", format="keras")
+        ...     found.to_html(folder + "/export.html").name
+        'export.html'
+        """
+        if comparison is not None:
+            try:
+                names = ("same", "differences")
+                comparison = {name: getattr(comparison, name) for name in names}
+            except AttributeError as error:
+                raise TypeError(
+                    "`comparison` must be what `compare_files` returns. "
+                    f"Received: comparison={comparison!r}"
+                ) from error
+        page = export_page.page(self.to_dict(), comparison)
+        return writing.write(page, path, language=language)
 
     def __str__(self):
         """Returns a table of what a reader wants to know."""

@@ -2,9 +2,11 @@
 
 __all__ = [
     "audit_view",
+    "export_page",
     "forms",
     "language",
     "page",
+    "robustness_page",
     "study_page",
     "writing",
 ]

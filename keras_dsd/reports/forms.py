@@ -20,6 +20,8 @@ STYLE = {
     "svg.hashsalt": "keras_dsd",  # the same record gives the same page
     "svg.fonttype": "none",  # text stays text: it is found, read aloud, and any
     "font.family": "sans-serif",  # script is drawn by the reader's own fonts
+    "figure.figsize": (5.0, 3.2),  # so small that on a phone letters can be read
+    "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -51,6 +53,7 @@ def html(page, language):
         lstrip_blocks=True,
     )
     drawn = itertools.count(1)
+    today = datetime.datetime.now(datetime.UTC)
 
     def svg(picture):
         text = _svg(picture, language, f"p{next(drawn)}-")
@@ -61,11 +64,9 @@ def html(page, language):
         language=language,
         say=language.say,
         value=language.value,
-        caption=language.caption,
         kind=lambda block: type(block).__name__,
         svg=svg,
-        made=datetime.datetime.now(datetime.UTC),
-        version=__version__,
+        made=pages.Text("page.made", {"date": today, "version": __version__}),
     )
 
 

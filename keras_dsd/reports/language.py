@@ -90,6 +90,11 @@ class Language:
         return self.say(Text(heading))
 
 
+def known(key):
+    """Returns whether the languages have a sentence of a key."""
+    return key in _sentences("en")
+
+
 class _Formatter(string.Formatter):
     """Fills placeholders: what follows the colon is a style."""
 
@@ -121,12 +126,17 @@ def _percent(pattern):
     return write
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def _significant(digits, sign=""):
     def write(value, locale):
         from babel import numbers
 
         if value and not 1e-4 <= abs(value) < 1e7:
-            return f"{value:{sign}.{digits - 1}e}"
+            mantissa, exponent = f"{value:{sign}.{digits - 1}e}".split("e")
+            mantissa = mantissa.rstrip("0").rstrip(".")
+            return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
         shown = float(f"{value:.{digits}g}")
         places = digits - 1 - (math.floor(math.log10(abs(shown))) if shown else 0)
         pattern = "#,##0" + ("." + "#" * places if places > 0 else "")
@@ -167,6 +177,13 @@ def _seconds(value, locale):
     return units.format_unit(amount, unit, length="short", locale=locale)
 
 
+def _milliseconds(value, locale):
+    from babel import units
+
+    amount = float(f"{value:.3g}")
+    return units.format_unit(amount, "millisecond", length="short", locale=locale)
+
+
 def _date(value, locale):
     from babel import dates
 
@@ -182,6 +199,7 @@ STYLES = {
     "count": _decimal("#,##0"),
     "number": _significant(4),
     "signed": _significant(3, "+"),
+    "ratio": _significant(2),
     "factor": _decimal("#,##0.00"),
     "percent": _percent("#,##0.0%"),
     "whole_percent": _percent("#,##0%"),
@@ -189,6 +207,7 @@ STYLES = {
     "size_of_points": _decimal("#,##0.00", 100),
     "p": _p,
     "bytes": _bytes,
+    "milliseconds": _milliseconds,
     "seconds": _seconds,
     "date": _date,
 }

@@ -16,8 +16,8 @@ ENDINGS = (".html", ".md")
 def write(page, path, *, language="en"):
     """Writes a page; returns its `pathlib.Path`.
 
-    Beside `study.html` stands `study.json` with every number of the page. A file is
-    the old or the new at every moment.
+    Beside `study.html` stands `study.page.json` with every number of the page; a
+    record of the name `study.json` stays. A file is the old or the new at every moment.
 
     Args:
         page: a `Page`.
@@ -37,7 +37,16 @@ def write(page, path, *, language="en"):
     form = forms.html if file.suffix == ".html" else forms.markdown
     text = form(page, spoken)
     numbers = json.dumps(forms.record(page, spoken), ensure_ascii=False, indent=1)
-    for target, content in ((file.with_suffix(".json"), numbers), (file, text)):
+    for target, content in ((numbers_of(file), numbers), (file, text)):
         with files.replacing(target) as new:
             new.write_text(content + "\n", "utf-8")
     return pathlib.Path(path)
+
+
+def numbers_of(path):
+    """Returns the path of the JSON that stands beside a page.
+
+    Args:
+        path: `pathlib.Path` of the page.
+    """
+    return path.with_suffix(".page.json")

@@ -1,4 +1,5 @@
-"""What an evaluation found, and its forms: a table, JSON, CSV, Markdown, a picture.
+"""What an evaluation found, and its forms: a table, JSON, CSV, Markdown, a page,
+a picture.
 
 Its sums (mCE and the like) are `mce`'s. Knows no model and no image.
 """
@@ -8,6 +9,7 @@ import json
 import math
 import pathlib
 
+from keras_dsd.reports import robustness_page, writing
 from keras_dsd.robustness import tables
 from keras_dsd.robustness.mce import Measured
 
@@ -112,6 +114,38 @@ class RobustnessReport(Measured):
     def to_markdown(self, path=None):
         """Returns the table as Markdown, and writes it to a file if `path` is given."""
         return _written(tables.markdown(self), path)
+
+    def to_html(self, path, language="en"):
+        """Writes a page for those who decide, and its numbers beside it.
+
+        Needs the extra `reports`. The verdict, how sure it is, where it gets worse, how
+        it was measured, and the command that repeats it, in one file that needs no
+        network; beside `page.html` stands `page.page.json`.
+
+        Args:
+            path: a file that ends in ".html", or in ".md" for Markdown.
+            language: "en" or "ja". Defaults to "en".
+
+        Returns:
+            The page's `pathlib.Path`.
+
+        Raises:
+            TypeError, ValueError: a wrong path or language.
+            MissingExtra: the extra is not installed.
+
+        Example:
+
+        >>> import tempfile
+        >>> from keras_dsd import robustness
+        >>> report = robustness.RobustnessReport(
+        ...     "accuracy", grows=True, clean=0.9, table={"fog": {1: 0.7}},
+        ...     families={"fog": "weather"}, images=100, seed=0, constants="cifar")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report.to_html(folder + "/fog.html").name
+        'fog.html'
+        """
+        page = robustness_page.page(self.to_dict())
+        return writing.write(page, path, language=language)
 
     def plot(self, path=None):
         """Draws the table as a picture.

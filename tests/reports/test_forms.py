@@ -59,13 +59,13 @@ def test_markdown_keeps_a_table_a_table(everything):
 @pytest.mark.parametrize("ending", [".html", ".md"])
 def test_json_beside_a_page_has_its_numbers(everything, tmp_path, ending):
     path = writing.write(everything, tmp_path / f"page{ending}")
-    told = json.loads((tmp_path / "page.json").read_text("utf-8"))
+    told = json.loads((tmp_path / "page.page.json").read_text("utf-8"))
     assert told["record"] == {"seed": 3}
     assert told["verdict"][0]["values"] == {"count": 1, "gain": -0.0123}
     assert told["verdict"][0]["text"] == "1 seed: -1.23"
     table = told["sections"][0]["blocks"][2]
     assert table["rows"][0][1] == 0.5 and table["rows"][1][1] == "nan"
-    assert {p.name for p in tmp_path.iterdir()} == {"page.json", path.name}
+    assert {p.name for p in tmp_path.iterdir()} == {"page.page.json", path.name}
 
 
 @pytest.mark.parametrize("language", ["xx", 3, None])

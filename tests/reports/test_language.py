@@ -42,8 +42,11 @@ def test_every_language_has_the_same_keys_and_placeholders(name):
         (0.0, "signed", "0", "0"),
         (-0.0251, "signed", "-0.0251", "-0.0251"),
         (123456.0, "number", "123,500", "123,500"),
-        (1e-9, "number", "1.000e-09", "1.000e-09"),
+        (1.25e-9, "number", "1.25 × 10⁻⁹", "1.25 × 10⁻⁹"),
+        (-3e12, "signed", "-3 × 10¹²", "-3 × 10¹²"),
+        (0.021793, "ratio", "0.022", "0.022"),
         (1_500_000, "bytes", "1.5 MB", "1.5 MB"),
+        (0.42123, "milliseconds", "0.421 ms", "0.421 ms"),
         (90, "seconds", "90 sec", "90 秒"),
         (5400, "seconds", "90 min", "90 分"),
         ("2026-11-29", "date", "November 29, 2026", "2026年11月29日"),
@@ -60,9 +63,12 @@ def test_what_is_no_number_is_said():
     assert "NaN" in Language("ja").value(float("nan"), "percent")
 
 
+UNITS = {"date", "milliseconds", "seconds"}
+
+
 @given(
     st.floats() | st.integers(-(10**15), 10**15),
-    st.sampled_from(sorted(languages.STYLES.keys() - {"date", "seconds"})),
+    st.sampled_from(sorted(languages.STYLES.keys() - UNITS)),
 )
 def test_every_number_can_be_written(value, style):
     assert Language().value(value, style)

@@ -84,7 +84,7 @@ def write(folder, values, *, corrupted=None, **changes):
 def pages(folder, tmp_path, **asked):
     """Returns a study's page as HTML and as the dict in the JSON beside it."""
     path = Result(folder).report(tmp_path / "page.html", **asked)
-    beside = path.with_suffix(".json").read_text("utf-8")
+    beside = path.with_suffix(".page.json").read_text("utf-8")
     return path.read_text("utf-8"), json.loads(beside, parse_constant=pytest.fail)
 
 
