@@ -218,6 +218,9 @@ def full(folder):
     return write(folder, values, corrupted=corrupted)
 
 
+LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
 def test_every_number_that_is_seen_is_in_the_json(tmp_path):
     html_text, page = pages(
         full(tmp_path / "study"),
@@ -241,7 +244,8 @@ def test_every_number_that_is_seen_is_in_the_json(tmp_path):
             continue
         one = known[said]
         there = numbers(one["values"])
-        for token in re.findall(r"\d[\d,]*\.?\d*(?:e[+-]\d+)?", said):
+        plain = said.replace(" × 10", "e").translate(LOWERED)
+        for token in re.findall(r"\d[\d,]*\.?\d*(?:e-?\d+)?", plain):
             number = float(token.replace(",", ""))
             near = 0.51 * 10 ** -len(token.partition(".")[2])
             scales = (1, 100, 1e-3, 1e-6)
