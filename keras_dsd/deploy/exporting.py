@@ -4,6 +4,7 @@ Knows plain and prunable models; the order in which things are checked.
 """
 
 import copy
+import errno
 import os
 import pathlib
 
@@ -15,6 +16,9 @@ from keras_dsd.deploy import formats, proof
 from keras_dsd.deploy import inputs as model_inputs
 from keras_dsd.deploy.export_record import ExportError
 from keras_dsd.layers import conversion
+
+# What an operating system says where a disk, or a user's share of it, is full.
+FULL = {os.strerror(code): code for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)}
 
 
 # Each an option that a user names.
@@ -75,6 +79,7 @@ def export(  # noqa: PLR0913
         ExportError: the file can't be run, or computes something else. Nothing is
             left at `path`, or what was there before.
         ImportError: the runtime is not installed; says what to install.
+        OSError: it can't be written, say to a full disk; nothing is left behind.
 
     Example:
 
@@ -205,9 +210,12 @@ def _sizes(model, options):
 def _write(chosen, model, path, options, batch):
     try:
         chosen.write(model, path, options, batch)
-    except (OSError, MemoryError):
-        raise  # the disk, not the model
     except Exception as error:
+        for text, code in FULL.items():
+            if text in str(error):  # TensorFlow's and HDF5's errors are of no such kind
+                raise OSError(code, text, str(path)) from error
+        if isinstance(error, (OSError, MemoryError)):
+            raise  # the machine, not the model
         raise ExportError(
             f"The model can't be written in this format. Received: {error}"
         ) from error

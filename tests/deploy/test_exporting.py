@@ -1,8 +1,10 @@
 """What leaves does what the model does, in its own runtime, or is not there."""
 
 import dataclasses
+import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -292,6 +294,31 @@ def test_killed_while_it_is_proved(format, tmp_path):
     again = deploy.export(small(), path, format=format, overwrite=True)
     assert again.equal
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_no_room_on_the_disk(format, tmp_path):
+    """The error says so, and the old file is as it was."""
+    if BACKEND != "tensorflow" and format != "keras":
+        pytest.skip("proved with TensorFlow")
+    path = path_of(tmp_path, format)
+    if formats.FORMATS[format].ending:
+        path.write_text("old")
+    else:
+        path.mkdir()
+        (path / "saved_model.pb").write_text("old")
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(300)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as found:
+            deploy.export(model, path, format=format, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == [path]
+    old = path if path.is_file() else path / "saved_model.pb"
+    assert old.read_text() == "old"
 
 
 @on_tensorflow
