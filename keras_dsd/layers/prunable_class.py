@@ -10,6 +10,7 @@ import functools
 
 import keras
 
+PACKAGE, NAME = "keras_dsd", "Prunable"
 _classes: dict[tuple, type] = {}
 _metaclasses: dict[type, type] = {}
 
@@ -37,14 +38,15 @@ def derive(base, plain):
             "get_config": _told_as(plain.get_config, base.get_config),
         }
         both = _metaclass(type(plain))(plain.__name__, (base, plain), namespace)
+        loads = keras.saving.get_registered_object(f"{PACKAGE}>{NAME}")
         _classes[base, plain] = register(both)
-        register(base)  # `load_model` finds this one under the shared name
+        register(loads)  # `load_model` goes on finding `Prunable` under the name
     return _classes[base, plain]
 
 
 def register(cls):
     """Registers a class under the one name that all prunable layers have in files."""
-    return keras.saving.register_keras_serializable("keras_dsd", "Prunable")(cls)
+    return keras.saving.register_keras_serializable(PACKAGE, NAME)(cls)
 
 
 def _told_as(plain, method):

@@ -127,7 +127,7 @@ class Attacks:
 
     Args:
         model, preprocess: as in `fgsm`; the model is compiled.
-        seed: of the random starts.
+        seed: seed of the random starts, an integer.
     """
 
     def __init__(self, model, preprocess, seed):

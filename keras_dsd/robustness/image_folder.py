@@ -26,7 +26,7 @@ class ImageFolder:
     Args:
         classes: names of the classes, that of label 0 first.
         files: paths of the pictures, class by class.
-        labels: of the pictures, integers.
+        labels: class indices of the pictures, integers.
         ignored: paths of files that are no pictures by the endings of their names, or
             that lie in no folder of a class.
     """

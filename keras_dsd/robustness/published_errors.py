@@ -70,7 +70,7 @@ def check_images(shape, strengths):
     """Raises a ValueError, or warns, if images are not those of ImageNet-C.
 
     Args:
-        shape: of a batch of images.
+        shape: shape of a batch of images.
         strengths: the set of constants that they are corrupted with, or `"published"`.
     """
     size = tuple(shape[-3:-1])

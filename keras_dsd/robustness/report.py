@@ -28,7 +28,7 @@ class RobustnessReport(Measured):
         table: {corruption: {severity: value}}.
         families: {corruption: name of its family}.
         images: number of images that each value was measured on.
-        seed: of the random draws.
+        seed: seed of the random draws, an integer.
         constants: set of strengths, as `corrupt` takes it; `"published"` for a data set
             that was corrupted by others.
         baseline: the report of the model that this one is compared with, the name

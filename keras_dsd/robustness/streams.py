@@ -59,7 +59,7 @@ class Corrupting:
 
         Args:
             conditions: list of (name, severity); `CLEAN` is one.
-            batch_size: of arrays, or `None`.
+            batch_size: images in a batch of arrays, or `None`.
         """
         start = 0
         for images, labels, weights in self._data.batches(batch_size):

@@ -193,3 +193,12 @@ def test_a_layer_that_turns_out_to_have_none_is_refused_at_each_call():
     for _ in range(2):
         with pytest.raises(ValueError, match="no weight to prune"):
             layer(X)
+
+
+def test_the_name_in_files_stays_prunable_s():
+    model = Own()
+    model.build((None, 4))
+    keras_dsd.make_prunable(model)
+    assert keras.saving.get_registered_object("keras_dsd>Prunable") is (
+        keras_dsd.Prunable
+    )
