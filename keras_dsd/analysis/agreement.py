@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 
 from keras_dsd._shared import extras
+from keras_dsd.analysis import tables
 from keras_dsd.analysis.overlap import Overlap, overlap
 
 
@@ -57,15 +58,7 @@ class Agreement:
             )
             for row in self.table()
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            first.ljust(widths[0])
-            + "".join(
-                f"  {cell:>{width}}"
-                for cell, width in zip(rest, widths[1:], strict=True)
-            )
-            for first, *rest in rows
-        )
+        return "\n".join(tables.aligned(rows))
 
     def to_dict(self):
         """Returns the table and the counts behind it; no deviations are `None`."""

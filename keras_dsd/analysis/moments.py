@@ -16,7 +16,8 @@ import numpy as np
 from keras import ops
 
 from keras_dsd._shared import files
-from keras_dsd.layers import conversion, model_choice
+from keras_dsd.analysis import units
+from keras_dsd.layers import conversion, eligibility, model_choice
 
 WANTED = (
     "a model, the path of a `.keras` file, or a dict {path of a weight: bool array}"
@@ -31,11 +32,13 @@ class Moment:
         label: what the moment is called: an index, or the name of its file.
         shapes: {path of a weight: its shape}.
         bits: {path: uint8 array, its connections in row-major order, eight to a byte}.
+        units: {path: `units.Units`, which of its axes are neurons, filters, heads}.
     """
 
     label: int | str
     shapes: dict
     bits: dict
+    units: dict
 
 
 def read(moments, name, *, at_least=1):
@@ -120,22 +123,26 @@ def _of_masks(masks, name, label):
             )
     if not masks:
         raise ValueError(f"`{name}` must hold masks. Received: {name}={{}}")
+    shapes = {path: np.shape(mask) for path, mask in masks.items()}
     return Moment(
         label,
-        {path: np.shape(mask) for path, mask in masks.items()},
+        shapes,
         {path: np.packbits(mask, axis=None) for path, mask in masks.items()},
+        {path: units.of(path, shape) for path, shape in shapes.items()},
     )
 
 
 def _of_model(model, name, label):
-    shapes, bits = {}, {}
+    shapes, bits, axes = {}, {}, {}
+    owners = eligibility.owners(model)
     for path, variable, mask in _weights(model, name):
         shapes[path] = tuple(variable.shape)
         lives = ops.convert_to_numpy(variable) != 0
         if mask is not None:
             lives |= ops.convert_to_numpy(mask)
         bits[path] = np.packbits(lives, axis=None)
-    return Moment(label, shapes, bits)
+        axes[path] = units.of(path, shapes[path], owners[id(variable)])
+    return Moment(label, shapes, bits, axes)
 
 
 def _weights(model, name):
@@ -171,7 +178,7 @@ def _as_first(first, moment, name):
         bits = dict(zip(first.shapes, moment.bits.values(), strict=True))
     else:
         bits = {path: moment.bits[path] for path in first.shapes}
-    return Moment(moment.label, first.shapes, bits)
+    return dataclasses.replace(first, label=moment.label, bits=bits)
 
 
 def _nameless(path):

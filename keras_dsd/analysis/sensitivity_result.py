@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 
 from keras_dsd._shared import extras, files
+from keras_dsd.analysis import tables
 from keras_dsd.sparsity import trials
 
 VERSION = 1
@@ -89,14 +90,7 @@ class Sensitivity:
         for row in rows:
             values = [f"{row[key]:.4g}" if key in row else "" for key in columns]
             cells.append([row["weight"], *values])
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if column else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in cells
-        ]
+        lines = tables.aligned(cells)
         return "\n".join([*lines, "", f"As it is: {self.baseline:.4g}."])
 
     def to_dict(self):

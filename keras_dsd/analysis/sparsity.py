@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_dsd._shared import keras_private
+from keras_dsd.analysis import tables
 from keras_dsd.layers import conversion, eligibility
 from keras_dsd.layers.pruning_state import PruningState
 
@@ -93,15 +94,7 @@ class SparsityReport:
     def __str__(self):
         """Returns the report as a table."""
         head = ("weight", "shape", "target", "zeros", "masked", "not pruned because")
-        lines = [head, *(_cells(row) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            "  ".join(
-                cell.ljust(width) if column in (0, 5) else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
+        table = tables.aligned([head, *map(_cells, self.rows)], left=(0, 5))
         rule = "-" * max(map(len, table))
         totals = (
             f"{self.prunable_zeros:,} of {self.prunable:,} prunable weights are zero "
