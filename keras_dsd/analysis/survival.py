@@ -152,6 +152,7 @@ class Survival:
         )
         ax.set_ylim(-0.02, 1.02)
         ax.set_xlabel("moments since a connection grew")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_ylabel("share alive")
         ax.legend(fontsize=7)
         return ax.figure
