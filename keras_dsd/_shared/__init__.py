@@ -7,6 +7,7 @@ __all__ = [
     "extras",
     "files",
     "keras_private",
+    "mask_log",
     "paths",
     "registration",
     "scopes",

@@ -3,6 +3,10 @@
 Reads a model, changes nothing.
 """
 
+import numpy as np
+from keras import ops
+
+from keras_dsd._shared import mask_log
 from keras_dsd.analysis import sparsity
 from keras_dsd.layers import conversion
 
@@ -18,7 +22,9 @@ def inspect(model):
         which they are; `sparsity`, of the prunable weights; `run`, where the model
         was in its phases when it was saved (`phase`, counted from 0, `epoch` and
         `finished`), or `None` before any; `weights`, a list with `path`, `shape`,
-        `sparsity`, `masked` and `not_pruned_because`.
+        `sparsity`, `masked` and `not_pruned_because`; `masks`, a list with `path`,
+        `size`, `active`, `strays` (weights that the mask holds at zero and that are
+        not) and `sha256`, named and hashed as in the audit log.
 
     Example:
 
@@ -38,6 +44,19 @@ def inspect(model):
         "sparsity": report.sparsity,
         "run": _run([state.position for state in states]),
         "weights": [_weight(row) for row in report.rows],
+        "masks": [_mask(weight) for state in states for weight in state.pruned],
+    }
+
+
+def _mask(weight):
+    mask = ops.convert_to_numpy(weight.mask.value).astype(bool)
+    values = ops.convert_to_numpy(weight.variable.value)
+    return {
+        "path": weight.origin,
+        "size": int(mask.size),
+        "active": int(np.count_nonzero(mask)),
+        "strays": int(np.count_nonzero(values[~mask])),
+        "sha256": mask_log.digest(mask),
     }
 
 

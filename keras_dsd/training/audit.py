@@ -4,23 +4,19 @@ A run that was killed and goes on finds its log as it was when the lost work beg
 Knows files and NumPy masks; knows no model and no training loop.
 """
 
-import hashlib
 import json
 import os
-import pathlib
 
 import numpy as np
 
-from keras_dsd._shared import checks, files
+from keras_dsd._shared import checks, files, mask_log
+from keras_dsd._shared.mask_log import read
 
-ENTRY = {
-    "path": str,
-    "size": int,
-    "kept": int,
-    "dropped": int,
-    "grown": int,
-    "sha256": str,
-}
+__all__ = [
+    "AuditLog",
+    "entry",
+    "read",
+]
 
 
 class AuditLog:
@@ -104,7 +100,9 @@ class AuditLog:
             TypeError, ValueError: an argument is not as said; nothing is written.
             OSError: the file can't be written.
         """
-        record = _record(step, epoch, phase, drop_fraction, explored, weights, search)
+        record = mask_log.checked(
+            step, epoch, phase, drop_fraction, explored, weights, search
+        )
         line = json.dumps(record).encode() + b"\n"
         with open(self.path, "ab") as file:
             file.write(line)
@@ -153,81 +151,12 @@ def entry(path, old, new):
         "kept": int(np.count_nonzero(old & new)),
         "dropped": int(np.count_nonzero(old & ~new)),
         "grown": int(np.count_nonzero(~old & new)),
-        "sha256": hashlib.sha256(np.packbits(new, axis=None).tobytes()).hexdigest(),
+        "sha256": mask_log.digest(new),
     }
-
-
-def read(path):
-    """Returns the updates in a log.
-
-    Args:
-        path: the file's path, a str or an `os.PathLike`.
-
-    Returns:
-        List of dicts with the arguments of `AuditLog.write`, in the order in which
-        they were written.
-
-    Raises:
-        TypeError: `path` is neither a str nor an `os.PathLike`.
-        ValueError: a line is no update, or only a part of one; the message says which.
-        OSError: the file can't be read, say `FileNotFoundError`.
-    """
-    records = []
-    lines = pathlib.Path(files.name_of(path)).read_bytes().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(_parse(line))
-        except ValueError as error:
-            raise ValueError(
-                f"Line {number} of {os.fspath(path)!r} is not one whole mask update. "
-                f"Received: {line[:60]!r}"
-            ) from error
-    return records
-
-
-def _parse(line):
-    """Returns the record in a line of bytes; ValueError if there is none."""
-    try:
-        return _record(**json.loads(line))
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
 
 
 def _is_before(epoch, line):
     try:
-        return _parse(line)["epoch"] < epoch
+        return mask_log.parse(line)["epoch"] < epoch
     except ValueError:
         return False
-
-
-# The keys of a line, so that any other, and a missing one, is a TypeError of the call.
-def _record(  # noqa: PLR0913
-    step, epoch, phase, drop_fraction, explored, weights, search=None
-):
-    """Returns one update as a dict of plain numbers, strings and lists."""
-    if not isinstance(weights, list) or not all(map(_is_entry, weights)):
-        raise TypeError(
-            "`weights` must be a list of what `entry` returns. "
-            f"Received: weights={weights!r}"
-        )
-    if search is not None and not isinstance(search, dict):
-        raise TypeError(f"`search` must be a dict. Received: search={search!r}")
-    return {
-        "step": checks.integer(step, "step", at_least=0),
-        "epoch": checks.integer(epoch, "epoch", at_least=0),
-        "phase": checks.integer(phase, "phase", at_least=0),
-        "drop_fraction": float(checks.fraction(drop_fraction, "drop_fraction")),
-        "explored": float(checks.fraction(explored, "explored")),
-        "weights": weights,
-        **({} if search is None else {"search": search}),
-    }
-
-
-def _is_entry(value):
-    return (
-        isinstance(value, dict)
-        and value.keys() == ENTRY.keys()
-        and all(type(value[name]) is kind for name, kind in ENTRY.items())
-        and min(value["kept"], value["dropped"], value["grown"]) >= 0
-        and value["kept"] + value["dropped"] + value["grown"] <= value["size"]
-    )
