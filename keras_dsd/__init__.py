@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from keras_dsd import analysis as analysis
     from keras_dsd import deploy as deploy
     from keras_dsd import regrowth
+    from keras_dsd import reports as reports
     from keras_dsd import robustness as robustness
     from keras_dsd import studies as studies
     from keras_dsd.analysis.sparsity import sparsity_report
@@ -45,8 +46,8 @@ __all__ = [
     "strip",
 ]
 
-# Where each name is. `analysis`, `robustness` and `studies` are not in `__all__`, for
-# they, or their plots, need further packages.
+# Where each name is. `analysis`, `reports`, `robustness` and `studies` are not in
+# `__all__`, for they, or their plots, need further packages.
 _PLACES = {
     "Backup": "keras_dsd.training.backup:Backup",
     "DSDCallback": "keras_dsd.training.callback:DSDCallback",
@@ -62,6 +63,7 @@ _PLACES = {
     "phases": "keras_dsd.training.phases",
     "recipe": "keras_dsd.training.phases:recipe",
     "regrowth": "keras_dsd.regrowth",
+    "reports": "keras_dsd.reports",
     "robustness": "keras_dsd.robustness",
     "schedules": "keras_dsd.sparsity.schedules",
     "sparsity_report": "keras_dsd.analysis.sparsity:sparsity_report",

@@ -1,5 +1,7 @@
 """Reports: records of runs as text and pictures. Knows the records only."""
 
+from keras_dsd.reports.run_page import run
+
 __all__ = [
     "audit_view",
     "export_page",
@@ -7,6 +9,7 @@ __all__ = [
     "language",
     "page",
     "robustness_page",
+    "run",
     "study_page",
     "writing",
 ]
