@@ -13,7 +13,7 @@ SPARSITY, EXPLORED, GROWN = "#2f7fc1", "#b0690f", "#2e8b57"
 def _axes():
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure = Figure(layout="constrained")
     return figure, figure.subplots()
 
 

@@ -3,6 +3,7 @@
 Knows the record that `studies.decision` makes, and pages; draws with matplotlib.
 """
 
+from keras_dsd.reports import figures
 from keras_dsd.reports import study_words as words
 from keras_dsd.reports.page import Picture, Text
 
@@ -44,13 +45,10 @@ def differences(record):
 
 
 def _differences(record, language):
-    from matplotlib.figure import Figure
-
     unit = words.main_unit(record)
     scale = 100 if unit.is_accuracy else 1
     names = [name for name, one in record["verdicts"].items() if one["count"]]
-    figure = Figure(figsize=(7, 1.4 + 0.42 * len(names)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = figures.with_labels([label(name) for name in names])
     axes.axvline(0, color=ZERO, linewidth=1)
     for row, name in enumerate(names):
         found = record["verdicts"][name]
@@ -60,8 +58,6 @@ def _differences(record, language):
             ends = [found["low"] * scale, found["high"] * scale]
             axes.plot(ends, [row, row], color=MEAN, linewidth=2.2)
         axes.plot([found["difference"] * scale], [row], "D", color=MEAN)
-    axes.set_yticks(range(len(names)), [label(name) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
     names_said = {"against": record["against"]}
     axes.set_xlabel(label_of(language, unit.heading("axis", **names_said)))
     return figure
@@ -99,7 +95,7 @@ def curves(record):
 def _curves(record, found, key, language):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure = Figure(layout="constrained")
     axes = figure.subplots()
     for name, color in (("against", BEFORE), ("method", MEAN)):
         mean = found[record[name]]["mean"]

@@ -82,7 +82,7 @@ def texts(value):
 def shown(log, tmp_path, **asked):
     path = reports.run(log, tmp_path / "page.html", **asked)
     found = json.loads(
-        path.with_suffix(".json").read_text("utf-8"), parse_constant=pytest.fail
+        path.with_suffix(".page.json").read_text("utf-8"), parse_constant=pytest.fail
     )
     return path.read_text("utf-8"), found
 
