@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd import cli
+from keras_dsd import cli, deploy
 from keras_dsd.cli.training import data
 from keras_dsd.studies import batches
 
@@ -131,7 +131,14 @@ def test_a_compiled_model_keeps_what_it_has(folder, capsys):
 
 
 @one_backend
-def test_phases_of_a_file(folder, capsys):
+def test_phases_of_a_file(folder, capsys, monkeypatch):
+    sparse, export = [], deploy.export
+
+    def exported(*args, **options):
+        sparse.append(options["sparse"])
+        return export(*args, **options)
+
+    monkeypatch.setattr(deploy, "export", exported)
     (folder / "p.toml").write_text(
         '[[phases]]\nphase = "Dense"\nepochs = 1\n'
         '[[phases]]\nphase = "Sparse"\nepochs = 2\nsparsity = 0.25\n'
@@ -141,6 +148,7 @@ def test_phases_of_a_file(folder, capsys):
     config = list(map(keras.saving.serialize_keras_object, dsd.phases.dsd(3, 0.25)))
     (folder / "p.json").write_text(json.dumps(config))
     assert len(results(capsys, "--phases", "p.json", "--out", "2")["phases"]) == 3
+    assert sparse == [True, False]  # as the last phase is
 
 
 @one_backend

@@ -203,10 +203,12 @@ def test_blocks_of_zeros_are_stored_as_such(tmp_path):
     kernel = model.layers[0].kernel
     dsd.make_prunable(model)
     model.compile("sgd", "mse")
-    phases = [dsd.phases.Sparse(1, sparsity=0.9, pattern="4x1")]
+    phases = dsd.recipe("litert-blocks", epochs=4)
     x, y = np.ones((8, 256), "float32"), np.ones((8, 256), "float32")
     callback = dsd.DSDCallback(phases, verbose=0)
-    model.fit(x, y, verbose=0, callbacks=[callback])
+    model.fit(x, y, epochs=4, verbose=0, callbacks=[callback])
+    blocks = np.asarray(kernel).reshape(64, 4, 256).any(axis=1)
+    assert np.sum(~blocks) == 14_745  # floor(0.9 * 16,384)
     found = deploy.export(model, tmp_path / "m.tflite", format="litert", sparse=True)
     assert found.bytes < 0.3 * 4 * kernel.shape[0] * kernel.shape[1]
 

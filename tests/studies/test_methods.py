@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_dsd import phases, studies
+from keras_dsd import patterns, phases, studies
 from keras_dsd.studies import methods
 
 pytestmark = pytest.mark.one_backend
@@ -67,3 +67,11 @@ def test_acdc_ends_sparse_as_in_the_paper_or_dense():
     assert sum(p.epochs for p in phases.restart(13, cycles=2)) == 13
     with pytest.raises(ValueError, match="Received: epochs=4"):
         phases.acdc(4, cycles=2, end="dense")
+
+
+def test_blocks_for_litert_end_sparse():
+    first, last = phases.recipe("litert-blocks", 10, sparsity=0.7)
+    assert (first.epochs, last.epochs, last.sparsity) == (3, 7, 0.7)
+    assert last.is_sparse and last.pattern == patterns.Block((4, 1))
+    with pytest.raises(ValueError, match="Received: epochs=1"):
+        phases.recipe("litert-blocks", 1)

@@ -118,7 +118,12 @@ class Job:
             return None
         path = self.folder / f"export{deploy.FORMATS[format].ending}"
         return deploy.export(
-            model, path, format=format, inputs=_some(self.parts["test"]), overwrite=True
+            model,
+            path,
+            format=format,
+            inputs=_some(self.parts["test"]),
+            sparse=bool(self.phases) and self.phases[-1].is_sparse,
+            overwrite=True,
         )
 
 

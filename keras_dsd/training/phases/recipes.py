@@ -159,11 +159,20 @@ def _robust(epochs, sparsity=0.4):
     return dst(epochs, "rigl", sparsity)
 
 
+def _litert_blocks(epochs, sparsity=0.9):
+    # Zhu and Gupta (2017, arXiv:1710.01878) prune by a cubic ramp, here blocks.
+    epochs = checks.integer(epochs, "epochs", at_least=2)
+    dense = max(epochs // 3, 1)
+    sparse = Sparse(epochs - dense, sparsity=sparsity, schedule="cubic", pattern="4x1")
+    return [Dense(dense), sparse]
+
+
 _RECIPES: dict[str, Callable[..., list[Phase]]] = {
     "acdc": acdc,
     "dsd": dsd,
     "dsdsd": _dsdsd,
     "dst": dst,
+    "litert-blocks": _litert_blocks,
     "restart": restart,
     "robust": _robust,
 }
@@ -176,7 +185,10 @@ def recipe(name, epochs, **options):
         name: `"dsd"`, `"acdc"`, `"restart"` or `"dst"`: what `phases` has under that
             name; `"dsdsd"`: two cycles of DSD; `"robust"`: RigL at 40 %, where Wu et
             al. (2025) report the largest gain under corruptions; as all that asks for
-            dense gradients, it needs `make_prunable(model, track_gradients=True)`.
+            dense gradients, it needs `make_prunable(model, track_gradients=True)`;
+            `"litert-blocks"`: dense, then pruned step by step to 90 % in blocks of four
+            consecutive inputs, and left so: what LiteRT has kernels for, in dense
+            layers.
         epochs: all epochs together.
         **options: arguments of the function of that name, say `sparsity`.
 
