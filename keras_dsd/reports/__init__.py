@@ -8,6 +8,7 @@ __all__ = [
     "forms",
     "language",
     "page",
+    "recognition",
     "robustness_page",
     "run",
     "study_page",

@@ -6,6 +6,7 @@ Knows what an `Export` says of itself, `to_dict`; no model and no file.
 import pathlib
 import shlex
 
+from keras_dsd.reports import recognition
 from keras_dsd.reports.page import Column, Command, Notes, Page, Section, Table, Text
 
 KEYS = {
@@ -63,12 +64,7 @@ def _text(key, **values):
 
 
 def _check(record):
-    if not isinstance(record, dict) or record.keys() != KEYS:
-        found = sorted(map(str, record)) if isinstance(record, dict) else record
-        raise ValueError(
-            "Not the record of an export as this version writes it, with the keys "
-            f"{sorted(KEYS)}. Received: {found!r}"
-        )
+    recognition.check_keys(record, KEYS, "the record of an export")
     try:
         proved = record["max_difference"] <= record["tolerance"]
         counts = 0 <= record["zeros"] <= record["weights"] and record["items"] > 0

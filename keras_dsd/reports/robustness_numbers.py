@@ -7,6 +7,8 @@ import functools
 import math
 import statistics
 
+from keras_dsd.reports import recognition
+
 KEYS = {
     "metric",
     "grows",
@@ -25,6 +27,7 @@ KEYS = {
     "digest",
     "baseline",
 }
+WHAT = "a robustness report"
 Z = 1.96  # of the normal distribution: 95 % lie within as many deviations
 
 
@@ -47,13 +50,13 @@ class Numbers:
     """
 
     def __init__(self, record):
-        _check_keys(record)
+        recognition.check_keys(record, KEYS, WHAT)
         self._record = record
         self.means = _means(record)
         baseline = record["baseline"]
         self.baseline_means = {}
         if isinstance(baseline, dict):
-            _check_keys(baseline)
+            recognition.check_keys(baseline, KEYS, WHAT)
             self.baseline_means = _means(baseline)
             if self.baseline_means.keys() != self.means.keys():
                 raise ValueError(
@@ -121,15 +124,6 @@ class Numbers:
         if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             return "other"
         return "unknown" if any(None in pair for pair in pairs) else "same"
-
-
-def _check_keys(record):
-    if not isinstance(record, dict) or record.keys() != KEYS:
-        found = sorted(map(str, record)) if isinstance(record, dict) else record
-        raise ValueError(
-            "Not a robustness report as this version writes it, with the keys "
-            f"{sorted(KEYS)}. Received: {found!r}"
-        )
 
 
 def _means(record):

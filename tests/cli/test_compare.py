@@ -1,7 +1,6 @@
-"""`keras-dsd compare` and `report`: study files, and how they refuse and end."""
+"""`keras-dsd compare`: study files, and how they refuse and end."""
 
 import json
-import pathlib
 import sys
 import tomllib
 
@@ -179,40 +178,3 @@ def test_what_a_look_finds_is_one_line(runs, monkeypatch, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "Received: ValueError: no data" in said
     assert said.count("\n") == 1
-
-
-def test_report_prints_and_writes(runs, tmp_path, capsys):
-    fake.study(tmp_path / "study", ["conventional", "dsd"], range(4))
-    names = ["--markdown", "r.md", "--csv", "r.csv", "--json", "r.json"]
-    wanted = ["--plot", "r.png", "--margin", "0.5", "--when", "best"]
-    assert cli.main(["report", "study", *names, *wanted]) == 0
-    said = capsys.readouterr().out
-    assert "dsd and conventional predict different classes" in said
-    assert "a difference of 50.00 points" in said.splitlines()[-1]
-    assert pathlib.Path("r.md").read_text().startswith("| method |")
-    assert len(json.loads(pathlib.Path("r.json").read_text())["runs"]) == 8
-    assert pathlib.Path("r.csv").exists()
-    assert pathlib.Path("r.png").stat().st_size > 1000
-    assert cli.main(["report", "study", "--metric", "seconds"]) == 0
-    assert cli.main(["report", "study", "--when", "mean_of_last"]) == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["nothing"], "no study here"),
-        (["study", "--against", "set"], "Received: against='set'"),
-        (["study", "--metric", "f1"], "Received: metric='f1'"),
-        (["study", "--when", "first"], "Received: when='first'"),
-        (["study", "--margin", "-1"], "Received: margin=-1"),
-        (["study", "--csv", "no/folder.csv"], "no/folder.csv"),
-    ],
-)
-def test_report_refuses_in_one_line(runs, options, message, tmp_path, capsys):
-    fake.study(tmp_path / "study", ["conventional", "dsd"], range(2))
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["report", *options])
-    assert exit_.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1

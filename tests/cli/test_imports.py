@@ -42,6 +42,7 @@ def new_modules(argv, code):
         (["demo", "--seeds", "few"], 2),
         (["compare", "--help"], 0),
         (["report"], 2),
+        (["report", "--help"], 0),
         (["audit"], 2),
         (["robustness", "--help"], 0),
         (["robustness", "model.keras"], 2),
