@@ -18,7 +18,7 @@ UPDATE = {"step", "phase", "weights"}  # of a line in a log
 # What is written beside those, and what to give in its place.
 OTHERS = {
     "a file of a study: give the study's folder": {"study", "table", "runs"},
-    "a file of a study: give its folder": {"version", "seeds", "methods"},
+    "a file of a study: give its folder": {"version", "build", "methods"},
     "a run's file of a study: give the study's folder": {"version", "seed", "method"},
     "the numbers of a page: give what the page was made of": {"kind", "sections"},
 }

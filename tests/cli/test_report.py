@@ -139,7 +139,7 @@ WRONG = {
     "unknown": (b'{"a": 1}', "(the keys a)"),
     "none": (b"{}", "(an empty record)"),
     "whole_study": (b'{"study": 1, "table": 2, "runs": 3}', "give the study's folder"),
-    "study.json": (b'{"version": 1, "seeds": 1, "methods": 2}', "give its folder"),
+    "study.json": (b'{"version": 1, "build": 1, "methods": 2}', "give its folder"),
     "run_of_study": (b'{"version": 1, "seed": 1, "method": 2}', "a run's file"),
     "page": (b'{"kind": "run", "sections": []}', "the numbers of a page"),
 }
