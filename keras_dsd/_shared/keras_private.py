@@ -23,6 +23,21 @@ def sublayers(layer):
     return layer._flatten_layers()
 
 
+def symbolic_outputs(model):
+    """Returns {id(layer): the symbolic tensors that its calls in a model put out}.
+
+    Of a Functional or Sequential model; of any other, empty. Keras's public
+    `layer.output` is that of a layer's first call ever, which may belong to another
+    model, and says nothing of others.
+    """
+    graph = getattr(model, "_functional", None) or model  # of a Sequential
+    found: dict = {}
+    for nodes in getattr(graph, "_nodes_by_depth", {}).values():
+        for node in nodes:
+            found.setdefault(id(node.operation), []).extend(node.outputs)
+    return found
+
+
 def children(layer):
     """Returns the layers that `layer` owns directly (private for the same reason)."""
     return list(layer._layers)

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd._shared import checks, directions, files, keras_private
+from keras_dsd._shared import checks, directions, files
+from keras_dsd.analysis import evaluation
 from keras_dsd.analysis.sensitivity_result import Sensitivity
-from keras_dsd.layers import conversion, model_choice
 from keras_dsd.sparsity import counts, distributions, patterns, topk, trials
 
 SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -78,15 +78,15 @@ def sensitivity(  # noqa: PLR0913
     weights = _weights(model)
     sparsities = _checked(sparsities)
     shares = distributions.get(distribution)
-    arguments = _arguments(data, batch_size)
+    arguments = evaluation.arguments(data, batch_size)
     directions.check(mode)
     checks.integer(verbose, "verbose", at_least=0)
     file = None if path is None else files.writable(path)
-    tried = _Tried(model, arguments, weights, shares)
     wanted = [(None, sparsity) for sparsity in sparsities]
     wanted += [(one.path, sparsity) for one in weights for sparsity in sparsities]
     bar = keras.utils.Progbar(len(wanted), unit_name="trial", verbose=verbose)
-    with tried:
+    with evaluation.unchanged(model) as held:
+        tried = _Tried(model, arguments, weights, shares, held)
         logs = tried.evaluate()
         name, grows = trials.choose_metric(logs, metric, mode)
         baseline = trials.check_baseline(logs[name], name)
@@ -108,20 +108,11 @@ def sensitivity(  # noqa: PLR0913
 
 
 class _Tried:
-    """A model that is tried with pruned weights; a context, after which it is whole."""
+    """A model that is tried with pruned weights; `held` has the values they had."""
 
-    def __init__(self, model, arguments, weights, shares):
+    def __init__(self, model, arguments, weights, shares, held):
         self._model, self._arguments = model, arguments
-        self._weights, self._shares = weights, shares
-        self._held = trials.Held(model.variables + model.metrics_variables)
-
-    def __enter__(self):
-        self._held.__enter__()
-        return self
-
-    def __exit__(self, *error):
-        keras_private.forget_state(self._model)
-        self._held.__exit__(*error)
+        self._weights, self._shares, self._held = weights, shares, held
 
     def evaluate(self):
         return self._model.evaluate(**self._arguments, verbose=0, return_dict=True)
@@ -153,22 +144,7 @@ class _Tried:
 
 def _weights(model):
     """Returns the variables that are to be pruned."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`model` must be a `keras.Model`. Received: model of type "
-            f"{type(model).__name__}"
-        )
-    if not model.built or not model.compiled:
-        raise ValueError(
-            "Build and compile the model first: it is to be evaluated. "
-            f"Received: model={model!r}"
-        )
-    found = [weight.variable for weight in conversion.pruned_weights(model)]
-    found = found or model_choice.weights_by_default(model)
-    if not found:
-        raise ValueError(
-            f"{model_choice.why_nothing(model)}. Received: model={model!r}"
-        )
+    found = evaluation.prunable_variables(evaluation.check_model(model))
     for weight in found:
         if not bool(ops.all(ops.isfinite(weight.value))):
             raise ValueError(
@@ -187,36 +163,6 @@ def _checked(sparsities):
             f"Received: sparsities={sparsities!r}"
         )
     return found
-
-
-def _arguments(data, batch_size):
-    """Returns the arguments of `model.evaluate`."""
-    if isinstance(data, (tuple, list)):
-        if not 2 <= len(data) <= 3:
-            raise ValueError(
-                "`data` must be (x, y), (x, y, sample weights) or a data set. "
-                f"Received: {type(data).__name__} of {len(data)}"
-            )
-        if any(len(one) == 0 for one in keras.tree.flatten(list(data)) if _sized(one)):
-            raise ValueError("`data` must not be empty. Received: data without items")
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    elif data is None or hasattr(data, "__next__"):
-        raise TypeError(
-            "`data` are evaluated many times: give arrays or a data set. "
-            f"Received: data of type {type(data).__name__}"
-        )
-    else:
-        x, y, sample_weight = data, None, None
-    return {
-        "x": x,
-        "y": y,
-        "sample_weight": sample_weight,
-        "batch_size": batch_size,
-    }
-
-
-def _sized(value):
-    return bool(getattr(value, "shape", ()))
 
 
 def _identity(model, distribution):

@@ -225,17 +225,14 @@ def _row(variable, weight, counts, lives, reason):
         counts["zeros"] / size,
         counts["masked"] / size,
         reason,
-        *((0, 0) if lives is None else _unconnected(lives)),
+        *((0, 0) if lives is None else map(int, map(np.sum, unconnected(lives)))),
     )
 
 
-def _unconnected(mask):
-    """Returns how many outputs and how many inputs a mask leaves no connection."""
+def unconnected(mask):
+    """Returns which outputs, and which inputs, a mask leaves no connection."""
     *leading, inputs, outputs = range(mask.ndim)
-    return tuple(
-        int(np.count_nonzero(~mask.any(axis=(*leading, other))))
-        for other in (inputs, outputs)
-    )
+    return tuple(~mask.any(axis=(*leading, other)) for other in (inputs, outputs))
 
 
 def _why_not(variable, owner):

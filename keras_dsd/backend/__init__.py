@@ -31,6 +31,13 @@ find_cuts(scores, zeros, groups)
     `zeros` (groups,) says how many entries each group loses; `groups` is a list of
     lists of indices into `scores`, ranked together and, on a tie, in this order; each
     index once.
+gradient_of(function)
+    Returns `gradient(values, *others)`: of `function(values, *others)`, a number, by
+    each tensor of the list `values`; zeros by those that it does not depend on.
+hessian_product_of(function)
+    Returns `product(values, vectors, *others)`: the Hessian of `function` by all of
+    `values` together, times `vectors`, a list of tensors of their shapes. It is exact
+    up to rounding, and no Hessian is ever formed.
 in_place_of(old, new)
     `new`, as what overwrites a variable whose value is `old`.
 input_gradient(model, preprocess, loss)
@@ -67,7 +74,9 @@ __all__ = [
     "find_cuts",
     "from_bits",
     "fused",
+    "gradient_of",
     "gradients_wanted",
+    "hessian_product_of",
     "in_place_of",
     "input_gradient",
     "is_traced",

@@ -50,6 +50,24 @@ def input_gradient(model, preprocess, loss):
     return run
 
 
+def gradient_of(function):
+    """See `backend`."""
+    return jax.jit(jax.grad(function))
+
+
+def hessian_product_of(function):
+    """See `backend`: forward over reverse mode."""
+
+    @jax.jit
+    def product(values, vectors, *others):
+        def gradient(values):
+            return jax.grad(function)(values, *others)
+
+        return jax.jvp(gradient, (values,), (vectors,))[1]
+
+    return product
+
+
 def workers():
     """Returns 1: JAX runs one program in all of them."""
     return 1

@@ -45,6 +45,33 @@ def input_gradient(model, preprocess, loss):
     return gradient
 
 
+def gradient_of(function):
+    """See `backend`."""
+    return _function(functools.partial(_gradient, function), reduce_retracing=True)
+
+
+def _gradient(function, values, *others):
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(values)
+        total = function(values, *others)
+    found = tape.gradient(total, values, unconnected_gradients="zero")
+    return list(map(tf.convert_to_tensor, found))  # that of a look-up is sparse
+
+
+def hessian_product_of(function):
+    """See `backend`: reverse over reverse mode, for not all operations have another."""
+
+    def product(values, vectors, *others):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            found = _gradient(function, values, *others)
+        return tape.gradient(
+            found, values, output_gradients=vectors, unconnected_gradients="zero"
+        )
+
+    return _function(product, reduce_retracing=True)
+
+
 def workers():
     """Returns how many processes the strategy in scope trains with."""
     strategy = tf.distribute.get_strategy()

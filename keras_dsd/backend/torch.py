@@ -37,6 +37,47 @@ def input_gradient(model, preprocess, loss):
     return gradient
 
 
+def gradient_of(function):
+    """See `backend`."""
+
+    def gradient(values, *others):
+        values = [value.detach().requires_grad_() for value in values]
+        total = function(values, *others)
+        return list(torch.autograd.grad(total, values, materialize_grads=True))
+
+    return gradient
+
+
+def hessian_product_of(function):
+    """See `backend`: reverse over reverse mode.
+
+    Attention is computed step by step: its fast kernels have no second derivative.
+    """
+
+    def product(values, vectors, *others):
+        values = [value.detach().requires_grad_() for value in values]
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            total = function(values, *others)
+        found = torch.autograd.grad(
+            total, values, create_graph=True, materialize_grads=True
+        )
+        curved = [pair for pair in zip(found, vectors, strict=True) if _depends(pair)]
+        if not curved:
+            return [torch.zeros_like(value) for value in values]
+        return list(
+            torch.autograd.grad(
+                *zip(*curved, strict=True), inputs=values, materialize_grads=True
+            )
+        )
+
+    return product
+
+
+def _depends(pair):
+    """Returns whether a gradient depends on the weights; a constant one does not."""
+    return pair[0].requires_grad
+
+
 def workers():
     """Returns 1: Keras trains with one."""
     return 1

@@ -1,8 +1,9 @@
 """How a pruned weight takes part in a training step without the step knowing.
 
-Two small things, in force during sparse phases:
+Small things, in force during sparse phases:
 
 - `MaskedReads`: a scope in which a layer reads its weights as `gradients` says.
+- `PlainReads`: a scope in which a model's variables read as given, masks unseen.
 - `attach`, `of`, `detach`: how a weight is read is known from the weight, so that any
   layer that it is tied to finds it.
 
@@ -132,3 +133,20 @@ class MaskedReads(keras.StatelessScope):
                     self._views[id(variable)] = self._reads[id(variable)].view()
         finally:
             self.__enter__()
+
+
+class PlainReads(keras.StatelessScope):
+    """A scope in which variables read as tensors that are given, as they are.
+
+    Masks that are in force are not seen within it, so a gradient by these tensors is
+    that of the dense weights. What is written goes nowhere; losses that layers add
+    are collected, as `model.losses` reads them.
+
+    Args:
+        state_mapping: list of (variable, tensor).
+    """
+
+    def __init__(self, state_mapping):
+        super().__init__(state_mapping, collect_losses=True, initialize_variables=False)
+        # `MaskedReads` leaves what a scope around it reads in its own way.
+        self._reads = {id(variable) for variable, _ in state_mapping}

@@ -1,0 +1,88 @@
+"""What results of analyses have in common: as a dict, as a table, as bars by layer.
+
+Knows numbers and text; knows no model.
+"""
+
+import dataclasses
+import math
+
+from keras_dsd._shared import extras
+
+
+def to_dict(result):
+    """Returns a dataclass as a dict for JSON: numbers that are not finite as text."""
+    return _plain(dataclasses.asdict(result))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def table(head, rows):
+    """Returns text: the first column to the left, all others to the right.
+
+    Args:
+        head: list of str.
+        rows: list of lists of str, int or float.
+    """
+    cells = [list(head), *([_cell(one) for one in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
+
+
+def _cell(value):
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def axes(ax, height=4.5, *, needed_by):
+    """Returns the matplotlib `Axes` to draw into: `ax`, or those of a new figure.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    extras.require("studies", "matplotlib", needed_by=needed_by)
+    from matplotlib.figure import Figure
+
+    if ax is None:
+        ax = Figure(figsize=(7, height), layout="constrained").subplots()
+    return ax
+
+
+def bars(ax, names, series, xlabel, *, needed_by):
+    """Draws bars, a group for each name, from above in their order.
+
+    Args:
+        ax: a matplotlib `Axes`, or `None`: a new figure.
+        names: list of str, say paths of weights.
+        series: {label: list of numbers, one for each name}.
+        xlabel: what the numbers are.
+        needed_by: as of `axes`.
+
+    Returns:
+        The `matplotlib.figure.Figure`.
+    """
+    ax = axes(ax, 1.5 + 0.3 * len(names), needed_by=needed_by)
+    thick = 0.8 / len(series)
+    for number, (label, values) in enumerate(series.items()):
+        places = [row - 0.4 + thick * (number + 0.5) for row in range(len(names))]
+        ax.barh(places, values, thick, label=label)
+    ax.set_yticks(range(len(names)), names, fontsize=7)
+    ax.invert_yaxis()
+    ax.set_xlabel(xlabel)
+    if len(series) > 1:
+        ax.legend(fontsize=7)
+    return ax.figure
