@@ -41,14 +41,6 @@ def prunable_variables(model):
     found = [weight.variable for weight in conversion.pruned_weights(model)]
     found = found or model_choice.weights_by_default(model)
     if not found:
-        owners = eligibility.owners(model)
-        found = [
-            weight
-            for weight in model.weights
-            if not eligibility.cannot_prune(weight, owners[id(weight)])
-            and not eligibility.kept_dense(weight, owners[id(weight)])
-        ]
-    if not found:
         raise ValueError(
             f"{model_choice.why_nothing(model)}. Received: model={model!r}"
         )
@@ -191,6 +183,7 @@ def check_data(model, data, batch_size):
     try:
         model.test_on_batch(*first)
     except Exception as error:  # each backend has its own
+        conversion.forget_traces(model)  # TensorFlow's could not be called again
         shapes = keras.tree.map_structure(
             lambda one: None if one is None else tuple(one.shape), first
         )

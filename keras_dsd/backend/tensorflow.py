@@ -54,8 +54,11 @@ def _gradient(function, values, *others):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
         total = function(values, *others)
-    found = tape.gradient(total, values, unconnected_gradients="zero")
-    return list(map(tf.convert_to_tensor, found))  # that of a look-up is sparse
+    return _dense(tape.gradient(total, values, unconnected_gradients="zero"))
+
+
+def _dense(gradients):
+    return list(map(tf.convert_to_tensor, gradients))  # that of a look-up is sparse
 
 
 def hessian_product_of(function):
@@ -65,9 +68,8 @@ def hessian_product_of(function):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             found = _gradient(function, values, *others)
-        return tape.gradient(
-            found, values, output_gradients=vectors, unconnected_gradients="zero"
-        )
+        along = {"output_gradients": vectors, "unconnected_gradients": "zero"}
+        return _dense(tape.gradient(found, values, **along))
 
     return _function(product, reduce_retracing=True)
 

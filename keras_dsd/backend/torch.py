@@ -64,10 +64,9 @@ def hessian_product_of(function):
         curved = [pair for pair in zip(found, vectors, strict=True) if _depends(pair)]
         if not curved:
             return [torch.zeros_like(value) for value in values]
+        gradients, along = zip(*curved, strict=True)
         return list(
-            torch.autograd.grad(
-                *zip(*curved, strict=True), inputs=values, materialize_grads=True
-            )
+            torch.autograd.grad(gradients, values, along, materialize_grads=True)
         )
 
     return product

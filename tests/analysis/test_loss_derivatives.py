@@ -199,6 +199,6 @@ def test_bad_input():
             analysis.sharpness(**arguments)
     with pytest.raises(ValueError, match=r"make_prunable.*Received: model="):
         analysis.gradient_flow(model, (x, y))
-    model.weights[0].assign(np.full((12, 16), np.nan))
+    model.weights[2].assign(np.full((16, 4), np.nan))
     with pytest.raises(ValueError, match=r"not finite.*Received: a product"):
         analysis.sharpness(model, (x, y), verbose=0)
