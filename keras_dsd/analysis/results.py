@@ -7,6 +7,7 @@ import dataclasses
 import math
 
 from keras_dsd._shared import extras
+from keras_dsd.analysis import tables
 
 
 def to_dict(result):
@@ -31,15 +32,7 @@ def table(head, rows):
         head: list of str.
         rows: list of lists of str, int or float.
     """
-    cells = [list(head), *([_cell(one) for one in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    )
+    return "\n".join(tables.aligned([head, *(list(map(_cell, row)) for row in rows)]))
 
 
 def _cell(value):
