@@ -77,7 +77,7 @@ def sharpness(  # noqa: PLR0913
     >>> data = np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 1))
     >>> found = analysis.sharpness(model, data, verbose=0)
     >>> found.converged, round(found.eigenvalue, 1)
-    (True, 31.7)
+    (True, 31.6)
     """
     evaluation.check_model(model)
     iterations = checks.integer(iterations, "iterations", at_least=1)
