@@ -107,8 +107,8 @@ def agreement(runs):
     chance. Runs from one start that are trained apart may be compared this way.
 
     Args:
-        runs: list of two or more, one for each run: models, paths of `.keras` files, or
-            dicts {path of a weight: bool array}.
+        runs: list of two or more, one for each run: models, paths of `.keras` files,
+            snapshots, or dicts {path of a weight: bool array}.
 
     Returns:
         An `Agreement`.

@@ -156,9 +156,10 @@ def churn(moments):
 
     Args:
         moments: list of two or more in the order of time: models, paths of `.keras`
-            files, or dicts {path of a weight: bool array}; a generator is taken one by
-            one. Or what `keras_dsd.audit.read` returns, the updates of one run, whose
-            counts need no masks; also one update alone.
+            files, what `snapshots.read` returns, or dicts {path of a weight: bool
+            array}; a generator is taken one by one. Or what `keras_dsd.audit.read`
+            returns, the updates of one run, whose counts need no masks; also one update
+            alone.
 
     Returns:
         A `Churn`.

@@ -189,9 +189,9 @@ def connections(moment):
     layer's kernels an output is one feature of a head.
 
     Args:
-        moment: a model, the path of a `.keras` file, or a dict {path of a weight: bool
-            array}. A plain model counts by the weights that `make_prunable` would
-            choose.
+        moment: a model, the path of a `.keras` file, a `Snapshot`, or a dict {path of a
+            weight: bool array}. A plain model counts by the weights that
+            `make_prunable` would choose.
 
     Returns:
         A `Connections`.

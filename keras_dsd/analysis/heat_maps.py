@@ -92,8 +92,8 @@ def input_map(moment, shape, *, path=None):
     Where masks move, they leave the pixels that tell nothing.
 
     Args:
-        moment: a model, the path of a `.keras` file, or a dict {path of a weight: bool
-            array}.
+        moment: a model, the path of a `.keras` file, a `Snapshot`, or a dict {path of a
+            weight: bool array}.
         shape: of the picture before it was flattened: (rows, columns) or (rows,
             columns, channels), whose connections are counted together.
         path: of the kernel (inputs, outputs). Defaults to `None`: the first of rank 2.
@@ -134,8 +134,8 @@ def filter_map(moment, *, path=None):
     """Counts the active connections between each input channel and each filter.
 
     Args:
-        moment: a model, the path of a `.keras` file, or a dict {path of a weight: bool
-            array}.
+        moment: a model, the path of a `.keras` file, a `Snapshot`, or a dict {path of a
+            weight: bool array}.
         path: of the kernel of a convolution; of a dense layer's a cell is one
             connection. Defaults to `None`: the first convolution's.
 
@@ -178,8 +178,8 @@ def head_map(moment):
     their names: `query`, `key`, `value`, `attention_output`.
 
     Args:
-        moment: a model, the path of a `.keras` file, or a dict {path of a weight: bool
-            array}.
+        moment: a model, the path of a `.keras` file, a `Snapshot`, or a dict {path of a
+            weight: bool array}.
 
     Returns:
         A `HeatMap`: kernels by heads. Where kernels differ in how many heads they have,

@@ -2,7 +2,8 @@
 
 A connection is active if a mask in force lets it live, or if its weight is not zero:
 what a mask only wishes for does not count. Eight connections lie in a byte, so that
-many moments of a large model fit in memory. Reads models, changes nothing.
+many moments of a large model fit in memory; of a model's weights no copy is made.
+Reads models, changes nothing.
 """
 
 import dataclasses
@@ -13,14 +14,14 @@ import re
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_dsd._shared import files
-from keras_dsd.analysis import units
+from keras_dsd.analysis import pieces, snapshots, units
 from keras_dsd.layers import conversion, eligibility, model_choice
 
 WANTED = (
-    "a model, the path of a `.keras` file, or a dict {path of a weight: bool array}"
+    "a model, the path of a `.keras` file, a `Snapshot`, or a dict {path of a weight: "
+    "bool array}"
 )
 
 
@@ -29,7 +30,8 @@ class Moment:
     """The active connections of a model's weights.
 
     Args:
-        label: what the moment is called: an index, or the name of its file.
+        label: what the moment is called: an index, the name of its file, the label of
+            its snapshot.
         shapes: {path of a weight: its shape}.
         bits: {path: uint8 array, its connections in row-major order, eight to a byte}.
         units: {path: `units.Units`, which of its axes are neurons, filters, heads}.
@@ -54,7 +56,8 @@ def stream(moments, name, *, at_least=1):
     do between models that were built one after the other.
 
     Args:
-        moments: list or another iterable of models, paths of `.keras` files and dicts.
+        moments: list or another iterable of models, paths of `.keras` files, snapshots
+            and dicts.
         name: of the argument, for messages.
         at_least: how many there must be.
 
@@ -84,7 +87,7 @@ def stream(moments, name, *, at_least=1):
 
 
 def read_one(one, name, label=0):
-    """Returns the `Moment` of a model, a `.keras` file or a dict of masks."""
+    """Returns the `Moment` of a model, a `.keras` file, a snapshot or masks."""
     if isinstance(one, (str, os.PathLike)):
         file = pathlib.Path(files.name_of(one))
         if file.suffix != ".keras" or not file.is_file():
@@ -96,11 +99,15 @@ def read_one(one, name, label=0):
         return dataclasses.replace(_of_model(model, name, label), label=file.stem)
     if isinstance(one, keras.Model):
         return _of_model(one, name, label)
+    if isinstance(one, snapshots.Snapshot):
+        masks = ((path, one.mask(path)) for path in one.paths)  # one after the other
+        return _of_masks(masks, one.label)
     if not isinstance(one, dict):
         raise TypeError(
             f"`{name}` must be {WANTED}. Received: {name} of type {type(one).__name__}"
         )
-    return _of_masks(one, name, label)
+    _check(one, name)
+    return _of_masks(one.items(), label)
 
 
 def count(bits):
@@ -113,7 +120,19 @@ def size(shape):
     return max(math.prod(shape), 1)
 
 
-def _of_masks(masks, name, label):
+def packed(masks):
+    """Returns bool arrays of rank 1, one after the other, as bits."""
+    found, rest = [], np.zeros(0, bool)
+    for piece in masks:
+        piece = np.concatenate([rest, piece])
+        whole = piece.size // 8 * 8
+        found.append(np.packbits(piece[:whole]))
+        rest = piece[whole:]
+    return np.concatenate([*found, np.packbits(rest)])
+
+
+def _check(masks, name):
+    """Raises unless it is given masks that have names."""
     for path, mask in masks.items():
         if not isinstance(path, str) or getattr(mask, "dtype", None) != np.bool_:
             raise TypeError(
@@ -123,13 +142,16 @@ def _of_masks(masks, name, label):
             )
     if not masks:
         raise ValueError(f"`{name}` must hold masks. Received: {name}={{}}")
-    shapes = {path: np.shape(mask) for path, mask in masks.items()}
-    return Moment(
-        label,
-        shapes,
-        {path: np.packbits(mask, axis=None) for path, mask in masks.items()},
-        {path: units.of(path, shape) for path, shape in shapes.items()},
-    )
+
+
+def _of_masks(masks, label):
+    """Returns the `Moment` of (path, bool array) pairs."""
+    shapes, bits, axes = {}, {}, {}
+    for path, mask in masks:
+        shapes[path] = np.shape(mask)
+        bits[path] = np.packbits(mask, axis=None)
+        axes[path] = units.of(path, shapes[path])
+    return Moment(label, shapes, bits, axes)
 
 
 def _of_model(model, name, label):
@@ -137,12 +159,19 @@ def _of_model(model, name, label):
     owners = eligibility.owners(model)
     for path, variable, mask in _weights(model, name):
         shapes[path] = tuple(variable.shape)
-        lives = ops.convert_to_numpy(variable) != 0
-        if mask is not None:
-            lives |= ops.convert_to_numpy(mask)
-        bits[path] = np.packbits(lives, axis=None)
+        bits[path] = packed(_active(variable, mask))
         axes[path] = units.of(path, shapes[path], owners[id(variable)])
     return Moment(label, shapes, bits, axes)
+
+
+def _active(variable, mask):
+    """Yields which of a variable's entries are active, piece by piece."""
+    if mask is None:
+        for values in pieces.of(variable):
+            yield values != 0
+    else:
+        for values, lives in zip(pieces.of(variable), pieces.of(mask), strict=True):
+            yield (values != 0) | lives
 
 
 def _weights(model, name):

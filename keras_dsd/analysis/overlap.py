@@ -144,9 +144,10 @@ def overlap(moments):
     Memory: an eighth of a byte for each connection and moment.
 
     Args:
-        moments: list of two or more: models, paths of `.keras` files, or dicts
-            {path of a weight: bool array}; a generator is taken one by one. Plain
-            models count by the weights that `make_prunable` would choose.
+        moments: list of two or more: models, paths of `.keras` files, what
+            `snapshots.read` returns, or dicts {path of a weight: bool array}; a
+            generator is taken one by one. Plain models count by the weights that
+            `make_prunable` would choose.
 
     Returns:
         An `Overlap`.

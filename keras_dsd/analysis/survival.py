@@ -165,10 +165,11 @@ def survival(moments):
 
     Args:
         moments: list of two or more, in the order of time and at equal distances, for
-            ages are counted in moments: models, paths of `.keras` files, or dicts
-            {path of a weight: bool array}; a generator is taken one by one. A
-            connection that goes and comes again between two counts as never gone; one
-            that is gone at a moment and comes again counts as another.
+            ages are counted in moments: models, paths of `.keras` files, what
+            `snapshots.read` returns, or dicts {path of a weight: bool array}; a
+            generator is taken one by one. A connection that goes and comes again
+            between two counts as never gone; one that is gone at a moment and comes
+            again counts as another.
 
     Returns:
         A `Survival`.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-PIECE = 1 << 20  # connections that are looked at as bools at once
+from keras_dsd.analysis import pieces
 
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
@@ -91,7 +91,7 @@ def counts(bits, shape, *kept):
 def _pieces(bits, shape):
     """Yields (slice of the first axis, bool array of these rows)."""
     row = math.prod(shape[1:])
-    step = max(PIECE // max(row, 1), 1)
+    step = max(pieces.PIECE // max(row, 1), 1)
     for start in range(0, shape[0], step):
         end = min(start + step, shape[0])
         first, last = start * row, end * row

@@ -54,6 +54,7 @@ def test_files_log_and_history_of_a_run_agree(tmp_path):
         callbacks=[
             dsd.DSDCallback(plan, verbose=0, audit=log),
             keras.callbacks.ModelCheckpoint(tmp_path / "{epoch:02d}.keras"),
+            analysis.Snapshots(tmp_path / "kept", every=1, weights=False, verbose=0),
         ],
     ).history
     files = analysis.churn(sorted(tmp_path.glob("*.keras")))
@@ -61,6 +62,11 @@ def test_files_log_and_history_of_a_run_agree(tmp_path):
     np.testing.assert_allclose(files.churn()[1:], history["churn"][1:])
     np.testing.assert_allclose(files.explored_share(), history["explored"])
     np.testing.assert_allclose(files.sparsity(), history["sparsity"])
+    kept = analysis.snapshots.read(tmp_path / "kept")
+    found = analysis.churn(kept)
+    assert found.labels == [snapshot.label for snapshot in kept]
+    epochs = analysis.churn([s for s in kept if s.at in ("within", "end")])
+    assert epochs.to_dict() == {**files.to_dict(), "labels": epochs.labels}
     records = dsd.audit.read(log)
     told = analysis.churn(records)
     assert told.labels == [record["step"] for record in records]

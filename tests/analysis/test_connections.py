@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 import keras_dsd as dsd
 from keras_dsd import analysis
-from keras_dsd.analysis import units
+from keras_dsd.analysis import pieces, units
 
 MASKS = {
     "dense/kernel": np.arange(24).reshape(6, 4) % 5 == 0,
@@ -31,7 +31,7 @@ def test_units_are_counted_in_pieces(data, piece):
     sets = st.sets(st.integers(0, mask.ndim - 1)).map(lambda one: tuple(sorted(one)))
     kept = data.draw(st.lists(sets, min_size=1, max_size=3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units, "PIECE", piece)
+        patch.setattr(pieces, "PIECE", piece)
         found = units.counts(np.packbits(mask), mask.shape, *kept)
     for some, counts in zip(kept, found, strict=True):
         others = tuple(axis for axis in range(mask.ndim) if axis not in some)

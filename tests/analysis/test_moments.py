@@ -34,6 +34,14 @@ def test_active_connections_are_counted(values):
     assert moments.count(moment.bits["a"]) == sum(values)
 
 
+@pytest.mark.one_backend
+@given(st.lists(st.lists(st.booleans(), max_size=20)))
+def test_pieces_are_packed_as_the_whole(pieces):
+    found = moments.packed(np.array(piece, bool) for piece in pieces)
+    whole = np.array([one for piece in pieces for one in piece], bool)
+    assert found.tolist() == np.packbits(whole).tolist()
+
+
 def test_a_model_counts_by_what_its_weights_are(tmp_path):
     model = dsd.make_prunable(helpers.mlp())
     model.compile("adam", "mse")
