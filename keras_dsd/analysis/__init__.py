@@ -11,9 +11,12 @@ from keras_dsd.analysis.dead_neurons import DeadNeurons, dead_neurons
 from keras_dsd.analysis.effective_rank import EffectiveRank, effective_rank
 from keras_dsd.analysis.gradient_flow import GradientFlow, gradient_flow
 from keras_dsd.analysis.heat_maps import HeatMap, filter_map, head_map, input_map
+from keras_dsd.analysis.histograms import Histograms, histograms
 from keras_dsd.analysis.loss_line import loss_line
 from keras_dsd.analysis.loss_line_result import LossLine
 from keras_dsd.analysis.overlap import Overlap, overlap
+from keras_dsd.analysis.returned import returned
+from keras_dsd.analysis.returned_result import Returned
 from keras_dsd.analysis.sensitivity import sensitivity
 from keras_dsd.analysis.sensitivity_result import Sensitivity
 from keras_dsd.analysis.sharpness import sharpness
@@ -30,8 +33,10 @@ __all__ = [
     "EffectiveRank",
     "GradientFlow",
     "HeatMap",
+    "Histograms",
     "LossLine",
     "Overlap",
+    "Returned",
     "Sensitivity",
     "Sharpness",
     "Snapshots",
@@ -46,10 +51,12 @@ __all__ = [
     "filter_map",
     "gradient_flow",
     "head_map",
+    "histograms",
     "input_map",
     "inspection",
     "loss_line",
     "overlap",
+    "returned",
     "sensitivity",
     "sharpness",
     "snapshots",

@@ -10,13 +10,12 @@ import dataclasses
 import math
 import os
 import pathlib
-import re
 
 import keras
 import numpy as np
 
 from keras_dsd._shared import files
-from keras_dsd.analysis import pieces, snapshots, units
+from keras_dsd.analysis import pieces, same_model, snapshots, units
 from keras_dsd.layers import conversion, eligibility, model_choice
 
 WANTED = (
@@ -89,14 +88,9 @@ def stream(moments, name, *, at_least=1):
 def read_one(one, name, label=0):
     """Returns the `Moment` of a model, a `.keras` file, a snapshot or masks."""
     if isinstance(one, (str, os.PathLike)):
-        file = pathlib.Path(files.name_of(one))
-        if file.suffix != ".keras" or not file.is_file():
-            raise ValueError(
-                f"`{name}` must be the path of a `.keras` file. "
-                f"Received: {name}={str(one)!r}"
-            )
-        model = keras.models.load_model(file, compile=False)
-        return dataclasses.replace(_of_model(model, name, label), label=file.stem)
+        model = load(one, name)
+        label = pathlib.Path(one).stem
+        return _of_model(model, name, label)
     if isinstance(one, keras.Model):
         return _of_model(one, name, label)
     if isinstance(one, snapshots.Snapshot):
@@ -108,6 +102,17 @@ def read_one(one, name, label=0):
         )
     _check(one, name)
     return _of_masks(one.items(), label)
+
+
+def load(path, name):
+    """Returns the model of a `.keras` file, not compiled."""
+    file = pathlib.Path(files.name_of(path))
+    if file.suffix != ".keras" or not file.is_file():
+        raise ValueError(
+            f"`{name}` must be the path of a `.keras` file. "
+            f"Received: {name}={str(path)!r}"
+        )
+    return keras.models.load_model(file, compile=False)
 
 
 def count(bits):
@@ -157,7 +162,7 @@ def _of_masks(masks, label):
 def _of_model(model, name, label):
     shapes, bits, axes = {}, {}, {}
     owners = eligibility.owners(model)
-    for path, variable, mask in _weights(model, name):
+    for path, variable, mask in weights_of(model, name):
         shapes[path] = tuple(variable.shape)
         bits[path] = packed(_active(variable, mask))
         axes[path] = units.of(path, shapes[path], owners[id(variable)])
@@ -174,7 +179,7 @@ def _active(variable, mask):
             yield (values != 0) | lives
 
 
-def _weights(model, name):
+def weights_of(model, name):
     """Yields (path, variable, mask in force or `None`) of what is prunable, or may be.
 
     The path is the one that a weight had when it became prunable: in the audit log too.
@@ -198,27 +203,8 @@ def _weights(model, name):
 def _as_first(first, moment, name):
     """Returns a moment with the paths of the first one, in its order."""
     if moment.shapes != first.shapes:
-        wanted = [(_nameless(path), shape) for path, shape in first.shapes.items()]
-        if wanted != [(_nameless(path), one) for path, one in moment.shapes.items()]:
-            raise ValueError(
-                f"All must be of one model: `{name}` has other weights than the first. "
-                f"Received: {_difference(first.shapes, moment.shapes)}"
-            )
-        bits = dict(zip(first.shapes, moment.bits.values(), strict=True))
+        same = same_model.paths(first.shapes, moment.shapes, name)
+        bits = {path: moment.bits[same[path]] for path in first.shapes}
     else:
         bits = {path: moment.bits[path] for path in first.shapes}
     return dataclasses.replace(first, label=moment.label, bits=bits)
-
-
-def _nameless(path):
-    """Returns a path without the numbers that Keras appends to names."""
-    return re.sub(r"_\d+(?=/|$)", "", path)
-
-
-def _difference(first, other):
-    """Returns in words which weights there are in one only, or of another shape."""
-    return "; ".join(
-        f"{path} {other.get(path, 'not there')}, first {first.get(path, 'not there')}"
-        for path in {**first, **other}
-        if first.get(path) != other.get(path)
-    )

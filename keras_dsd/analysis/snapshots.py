@@ -85,7 +85,7 @@ class Snapshot:
         Raises:
             ValueError: weights were not kept, see `Snapshots(weights=...)`.
         """
-        self._check_weights()
+        self.check_weights()
         return Weights(self)
 
     def pieces(self, path):
@@ -95,10 +95,11 @@ class Snapshot:
             ValueError: there is no such weight, weights were not kept, or the file is
                 damaged.
         """
-        self._check_weights()
+        self.check_weights()
         yield from snapshot_files.read_pieces(self.file, self._entry(path)[0])
 
-    def _check_weights(self):
+    def check_weights(self):
+        """Raises a ValueError if weights were not kept."""
         if self.precision is None:
             raise ValueError(
                 "Of this moment masks alone were kept: see `Snapshots(weights=...)`. "
