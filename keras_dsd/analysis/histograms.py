@@ -85,7 +85,7 @@ class Histograms:
     def plot(self, ax=None, path=None):
         """Draws weights per octave of magnitude, below zero and above.
 
-        Near zero the scale is linear: below the magnitude that 999 of 1000 weights that
+        Near zero the scale is linear: below the magnitude that 99 of 100 weights that
         are not zero exceed, at all moments. Zeros are told as a number.
 
         Args:
@@ -118,7 +118,11 @@ class Histograms:
             text = f"{label}: {zero:.1%} exactly zero"
             panel.stairs(values, edges, fill=ax is None, color=f"C{number}", label=text)
             panel.set_xscale("symlog", linthresh=self._near_zero(total))
-            panel.legend(fontsize=7, loc="upper left")
+            panel.tick_params(axis="x", labelsize=7)
+            if ax is None:
+                panel.set_title(text, fontsize=8, loc="left")
+        if ax is not None:
+            ax.legend(fontsize=7)
         panels[-1].set_xlabel("weight" if path is None else f"weight of {path}")
         panels[len(panels) // 2].set_ylabel("weights per octave")
         return panels[0].figure
@@ -127,7 +131,7 @@ class Histograms:
         below = np.cumsum(total.sum(axis=(0, 1)))
         if not below.size:
             return 1.0
-        return self.edges[np.searchsorted(below, below[-1] / 1000)]
+        return self.edges[np.searchsorted(below, below[-1] / 100)]
 
 
 def histograms(moments):

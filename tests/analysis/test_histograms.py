@@ -100,9 +100,8 @@ def test_plain_models_and_pictures(run, tmp_path):
     assert len(figure.axes) == 2
     assert found.plot(ax=figure.axes[0], path=found.paths[0]) is figure
     figure.savefig(tmp_path / "figure.png")
-    assert analysis.histograms(run[0] / "kept").plot().axes[1].get_legend().texts[
-        0
-    ].get_text() == ("after pruning: 50.0% exactly zero")
+    title = analysis.histograms(run[0] / "kept").plot().axes[1].get_title(loc="left")
+    assert title == "after pruning: 50.0% exactly zero"
     model.set_weights([np.zeros_like(value) for value in model.get_weights()])
     nothing = analysis.histograms([model])
     assert nothing.share_of_zeros().tolist() == [1.0]
