@@ -4,9 +4,6 @@ Compared with those that stayed. Reads models, files and snapshots piece by piec
 no phase.
 """
 
-import os
-import pathlib
-
 import numpy as np
 
 from keras_dsd.analysis import moments as moments_
@@ -17,8 +14,7 @@ from keras_dsd.analysis.returned_result import Returned
 def returned(run, dense=None):
     """Finds what has become of the weights that a sparse phase held at zero.
 
-    Memory: a bit for each weight and a few MB; where masks are read from a model or a
-    file, one layer's besides.
+    Memory: a bit for each weight and a few MB, beside models that are loaded.
 
     Args:
         run: path of a folder that `Snapshots` has written: its last moment under masks
@@ -85,11 +81,6 @@ def _both(run, dense):
             "`dense` must be what came of the pruned weights, unless `run` is a folder "
             f"of snapshots. Received: run of type {type(run).__name__}, dense=None"
         )
-    if isinstance(run, snapshots.Snapshot):
-        bits = {path: np.packbits(run.mask(path), axis=None) for path in run.shapes}
-        return bits, run.shapes, dense
-    if isinstance(run, (str, os.PathLike)):
-        run = pathlib.Path(run)
     moment = moments_.read_one(run, "run")
     return moment.bits, moment.shapes, dense
 
