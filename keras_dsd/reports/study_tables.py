@@ -33,6 +33,7 @@ def verdicts(record):
     values = {"against": record["against"], "metric": unit.name, "when": when}
     columns = [
         _head("method"),
+        _head("verdict"),
         _head("seeds", "count"),
         _head("failed", "count"),
         Column(unit.heading("mean"), unit.level_column),
@@ -41,7 +42,6 @@ def verdicts(record):
         _head("low", unit.column),
         _head("high", unit.column),
         _head("p", "p"),
-        _head("verdict"),
     ]
     rows = []
     for row in record["rows"]:
@@ -51,13 +51,13 @@ def verdicts(record):
         rows.append(
             [
                 row["method"],
+                _outcome(found),
                 row["seeds"],
                 row["failed"],
                 row["mean"],
                 row["deviation"],
                 *differs,
                 found["p"] if is_tested else None,
-                _outcome(found),
             ]
         )
     return Table(Text("study.table.verdicts", values), columns, rows)
@@ -68,20 +68,20 @@ def corrupted(record):
     unit = words.corrupted_unit(record)
     columns = [
         _head("method"),
+        _head("verdict"),
         _head("seeds", "count"),
         Column(unit.heading("difference"), unit.column),
         _head("low", unit.column),
         _head("high", unit.column),
         _head("p", "p"),
-        _head("verdict"),
     ]
     rows = [
         [
             name,
+            _outcome(found),
             found["count"],
             *(found[end] for end in ("difference", "low", "high")),
             found["p"] if found["count"] > 1 else None,
-            _outcome(found),
         ]
         for name, found in record["corrupted"].items()
     ]

@@ -69,7 +69,7 @@ def record(result, wanted):
             **{"verdicts": {}, "differences": {}, "controls": {}, "rows": []},
             **found,
             **(
-                _details(result, chosen, wanted)
+                _details(result, found["verdicts"][chosen], wanted)
                 if compared and chosen in result.methods
                 else {}
             ),
@@ -179,9 +179,9 @@ def _controls(result, asked):
     return found
 
 
-def _details(result, method, wanted):
+def _details(result, verdict, wanted):
     """Returns what is told of the method to decide on alone."""
-    against = wanted.against
+    method, against = verdict["method"], wanted.against
     items = subgroups.by_item(result.runs, method, against)
     if items:
         items = {**items, "always": len(items["always"])}
@@ -189,25 +189,26 @@ def _details(result, method, wanted):
         "classes": subgroups.by_class(result.runs, method, against),
         "corruptions": subgroups.by_corruption(result.runs, method, against),
         "items": items,
-        "worth": _worth(result, method, wanted),
+        "worth": _worth(result, verdict, wanted),
         "curves": {
             name: _curve(result.runs, name, result.metric) for name in (against, method)
         },
     }
 
 
-def _worth(result, method, wanted):
+def _worth(result, verdict, wanted):
     if wanted.assumptions is None:
         return None
     given = _assumptions(wanted.assumptions)
     currency = given.pop("currency", "")
-    worth = result.value(method, against=wanted.against, **given)
-    found = result.verdict(method, wanted.against)
+    worth = result.value(verdict["method"], against=wanted.against, **given)
+    # Of the page's verdict, which may be that of another epoch than the last.
+    worth = dataclasses.replace(worth, errors_saved=verdict["difference"] or 0.0)
     ends = {
-        name: None
-        if end is None
-        else _gain(dataclasses.replace(worth, errors_saved=end))
-        for name, end in (("low", found.low), ("high", found.high))
+        end: None
+        if verdict[end] is None
+        else _gain(dataclasses.replace(worth, errors_saved=verdict[end]))
+        for end in ("low", "high")
     }
     return {
         **dataclasses.asdict(worth),

@@ -211,6 +211,11 @@ def interleaved(log):
     log.write_text("\n".join(line for pair in lines for line in pair) + "\n")
 
 
+def twice(log):
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join([*lines[:2], lines[1], lines[2]]))
+
+
 def another_net(log):
     lines = log.read_text().splitlines()
     lines[2] = lines[2].replace("logits/kernel", "head/kernel")
@@ -225,6 +230,7 @@ def another_net(log):
         (foreign, r"Line 1 of .*of another version"),
         (appended, r"earlier phase or epoch.*line 4"),
         (interleaved, r"earlier phase or epoch|another number|no later step"),
+        (twice, r"no later step.*line 3"),
         (another_net, r"weights are others.*line 3"),
     ],
 )

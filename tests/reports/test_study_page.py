@@ -182,18 +182,12 @@ def test_the_numbers_are_those_of_the_files(tmp_path):
     old, new = found["rows"]
     difference = np.subtract(BETTER, OLD)
     interval = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
-    assert old[:5] == [
-        "conventional",
-        8,
-        0,
-        *map(pytest.approx, [np.mean(OLD)]),
-        old[4],
-    ]
-    assert new[3] == pytest.approx(np.mean(BETTER))
-    assert new[4] == pytest.approx(statistics.stdev(BETTER))
-    assert new[5:8] == pytest.approx([difference.mean(), interval.low, interval.high])
-    assert new[8] == pytest.approx(2 / 2**8)
-    assert new[9]["text"] == "better"
+    assert [row[0] for row in found["rows"]] == ["conventional", "dsd"]
+    assert [row[1]["text"] for row in found["rows"]] == ["compared with", "better"]
+    assert old[2:5] == [8, 0, pytest.approx(np.mean(OLD))]
+    assert new[4:6] == pytest.approx([np.mean(BETTER), statistics.stdev(BETTER)])
+    assert new[6:9] == pytest.approx([difference.mean(), interval.low, interval.high])
+    assert new[9] == pytest.approx(2 / 2**8)
     verdict = page["verdict"][0]
     assert verdict["key"] == "study.verdict.better"
     assert verdict["text"] == (
@@ -202,6 +196,11 @@ def test_the_numbers_are_those_of_the_files(tmp_path):
         f"{interval.high * 100:+.2f} points; p-value 0.0078)."
     )
     assert "1.50 times as long" in page["verdict"][1]["text"]
+    said = [one["text"] for one in texts(page)]
+    assert any("dsd against conventional: better with 8 of 8 seeds" in s for s in said)
+    worse = write(tmp_path / "worse", {"conventional": BETTER, "dsd": OLD})
+    said = [one["text"] for one in texts(pages(worse, tmp_path)[1])]
+    assert any("dsd against conventional: better with 0 of 8 seeds" in s for s in said)
 
 
 def full(folder):
@@ -279,6 +278,20 @@ def test_what_it_is_worth(tmp_path):
     )
     assert "EUR" in said["study.worth.gain"]["text"]
     assert "study.worth.not_shown" not in said
+
+
+def test_worth_and_verdict_are_of_the_same_epoch(tmp_path):
+    folder = write(tmp_path / "study", {"conventional": OLD, "dsd": BETTER})
+    for seed in range(len(OLD)):
+        file = records.Place(folder).run("dsd", seed)
+        run = records.read(file)
+        best = records.read(records.Place(folder).run("conventional", seed))["metrics"]
+        run["metrics"]["best"] = best["best"]
+        records.write(file, run)
+    wanted = decision.Wanted(when="best", assumptions=ASSUMPTIONS)
+    record = decision.record(Result(folder), wanted)
+    assert record["verdicts"]["dsd"]["difference"] == 0
+    assert record["worth"]["errors_saved"] == record["worth"]["saved_per_month"] == 0
 
 
 def test_where_it_got_worse(tmp_path):
