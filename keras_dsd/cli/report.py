@@ -126,7 +126,10 @@ def _print_verdict(page):
     from keras_dsd.reports import writing
 
     found = json.loads(writing.numbers_of(page).read_text("utf-8"))
-    print("\n".join(text["text"] for text in found["verdict"]))
+    said = "\n".join(text["text"] for text in found["verdict"])
+    # What a terminal can't show must not stop a page that is written.
+    encoding = sys.stdout.encoding or "utf-8"
+    print(said.encode(encoding, "replace").decode(encoding))
 
 
 def _study(args, page):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 from keras_dsd.reports import export_page, writing
 
@@ -55,9 +56,12 @@ class Export:
         """Returns all fields as a dict."""
         return dataclasses.asdict(self)
 
-    def to_json(self):
-        """Returns all fields as JSON."""
-        return json.dumps(self.to_dict(), indent=2)
+    def to_json(self, path=None):
+        """Returns all fields as JSON, and writes it to a file if `path` is given."""
+        text = json.dumps(self.to_dict(), indent=2)
+        if path is not None:
+            pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
 
     def to_html(self, path, language="en", *, comparison=None):
         """Writes a page for those who decide, and its numbers beside it.

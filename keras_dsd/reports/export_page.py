@@ -4,7 +4,6 @@ Knows what an `Export` says of itself, `to_dict`; no model and no file.
 """
 
 import pathlib
-import shlex
 
 from keras_dsd.reports import recognition
 from keras_dsd.reports.page import Column, Command, Notes, Page, Section, Table, Text
@@ -43,7 +42,7 @@ def page(record, comparison=None):
     _check(record)
     name = pathlib.PurePath(record["path"]).name
     whole = record if comparison is None else {**record, "comparison": comparison}
-    how = [_text("repeat.how"), Command(_line(record))]
+    how = [_text("repeat.how"), _line(record)]
     return Page(
         "export",
         _text("title", name=name),
@@ -189,6 +188,7 @@ def _facts(record):
 
 
 def _line(record):
-    words = ["keras-dsd", "export", "MODEL.keras", record["path"]]
-    words += ["--format", record["format"], "--inputs", "INPUTS.npz", "--overwrite"]
-    return shlex.join(words)
+    return Command.of(
+        ["keras-dsd", "export", "MODEL.keras", record["path"]],
+        ["--format", record["format"], "--inputs", "INPUTS.npz", "--overwrite"],
+    )

@@ -136,7 +136,8 @@ def _significant(digits, sign=""):
         if value and not 1e-4 <= abs(value) < 1e7:
             mantissa, exponent = f"{value:{sign}.{digits - 1}e}".split("e")
             mantissa = mantissa.rstrip("0").rstrip(".")
-            return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
+            power = str(int(exponent)).translate(_RAISED)
+            return f"{mantissa}\u00a0×\u00a010{power}"  # in one line
         shown = float(f"{value:.{digits}g}")
         places = digits - 1 - (math.floor(math.log10(abs(shown))) if shown else 0)
         pattern = "#,##0" + ("." + "#" * places if places > 0 else "")

@@ -2,10 +2,11 @@
 
 The same page becomes HTML, Markdown and JSON, in any language. As each sentence
 carries its numbers as values, the JSON holds every number that a reader sees.
-Imports nothing.
+Knows nothing.
 """
 
 import dataclasses
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,20 @@ class Command:
     """Lines to be typed or copied, as they are."""
 
     lines: str
+
+    @classmethod
+    def of(cls, *parts):
+        """Returns one command of a shell, on a line for each part.
+
+        Args:
+            *parts: lists of words.
+
+        >>> from keras_dsd.reports.page import Command
+        >>> print(Command.of(["cp", "a file"], ["--to", "there"]).lines)
+        cp 'a file' \\
+            --to there
+        """
+        return cls(" \\\n    ".join(map(shlex.join, parts)))
 
 
 Block = Text | Notes | Table | Picture | Command

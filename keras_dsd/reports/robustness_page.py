@@ -3,8 +3,6 @@
 Knows what a `RobustnessReport` says of itself, `to_dict`; no model and no image.
 """
 
-import shlex
-
 from keras_dsd.reports import language, robustness_figures
 from keras_dsd.reports.page import (
     Column,
@@ -38,9 +36,7 @@ def page(record):
             Section(_text("where.heading"), [*_where(found)]),
             Section(_text("severity.heading"), [_severities(found)]),
             Section(_text("how.heading"), [_facts(found), Notes(_meanings(found))]),
-            Section(
-                _text("repeat.heading"), [_text("repeat.how"), Command(_line(record))]
-            ),
+            Section(_text("repeat.heading"), [_text("repeat.how"), _line(record)]),
         ],
         record,
     )
@@ -213,14 +209,15 @@ def _meanings(found):
 
 
 def _line(record):
-    words = ["keras-dsd", "robustness", "MODEL.keras", "--data", "DATA"]
-    words += ["--metric", record["metric"]]
-    words += ["--mode", "max" if record["grows"] else "min"]
-    words += ["--corruptions", *record["table"]]
     severities = {int(one) for row in record["table"].values() for one in row}
-    words += ["--severities", *map(str, sorted(severities))]
-    words += ["--seed", str(record["seed"])]
+    options = [
+        ["--metric", record["metric"], "--mode", "max" if record["grows"] else "min"],
+        ["--corruptions", *record["table"]],
+        ["--severities", *map(str, sorted(severities)), "--seed", str(record["seed"])],
+    ]
     if record["baseline"] is not None:
         is_alexnet = record["baseline"] == "alexnet"
-        words += ["--baseline", "alexnet" if is_alexnet else "BASELINE.keras"]
-    return shlex.join(words)
+        options.append(["--baseline", "alexnet" if is_alexnet else "BASELINE.keras"])
+    return Command.of(
+        ["keras-dsd", "robustness", "MODEL.keras", "--data", "DATA"], *options
+    )

@@ -94,6 +94,7 @@ def curves(record):
 
 def _curves(record, found, key, language):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(layout="constrained")
     axes = figure.subplots()
@@ -109,6 +110,7 @@ def _curves(record, found, key, language):
             label=label(record[name]),
         )
     axes.set_xlabel(language.caption("study.figure.epoch"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(key.replace("$", r"\$"))
     axes.legend()
     return figure

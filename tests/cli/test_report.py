@@ -1,5 +1,6 @@
 """`keras-dsd report`: a page of whatever was left, or one line of what is wrong."""
 
+import io
 import json
 import pathlib
 import sys
@@ -105,6 +106,15 @@ def test_what_is_there_is_replaced_only_if_it_is_said(capsys):
     written(samples.export(), "a.page.json")
     message = refused(["a.page.json", "--output", "a.html", "--overwrite"], capsys)
     assert "must not replace what it is of" in message
+
+
+def test_a_terminal_that_lacks_letters_still_gets_a_page(monkeypatch):
+    path = written(samples.export(), "export.json")
+    screen = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert cli.main(["report", path, "--language", "ja"]) == 0
+    assert b"1.2 MB" in screen.buffer.getvalue()
+    assert pathlib.Path("export.html").exists()
 
 
 def test_output_and_markdown(capsys):

@@ -55,9 +55,21 @@ def test_the_numbers_follow_from_the_record_beside_them(tmp_path):
     ]
     assert values[3]["share"] == record["zeros"] / record["weights"] == 0.25
     assert cost[1]["notes"][0]["values"]["ratio"] == 0.125
-    for shown in ("1.2 MB", "77,000 (25.0%)", "0.25 ms", "1.5 × 10⁻⁷", "n × 28 × 28"):
+    for shown in (
+        "1.2 MB",
+        "77,000 (25.0%)",
+        "0.25 ms",
+        "1.5\u00a0×\u00a010⁻⁷",
+        "n × 28 × 28",
+    ):
         assert shown in text
     assert "to the bit" not in " ".join(one["text"] for one in told["verdict"])
+
+
+def test_to_json_is_the_record_of_the_page(tmp_path):
+    text = Export(**samples.export()).to_json(tmp_path / "export.json")
+    assert json.loads(text) == samples.export()
+    assert (tmp_path / "export.json").read_text("utf-8") == text + "\n"
 
 
 def test_no_more_is_said_than_was_proved(tmp_path):
