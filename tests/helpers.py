@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_dsd.layers import conversion
-from keras_dsd.optimizers import held as held_optimizers
+from keras_dsd.optimizers import model_optimizers
 from keras_dsd.optimizers import slots as optimizer_slots
 
 
@@ -68,7 +68,7 @@ class Watch(keras.callbacks.Callback):
             for weight in state.pruned
         ]
         slots = optimizer_slots.find(
-            list(held_optimizers.of(self.model).values()),
+            list(model_optimizers.of(self.model).values()),
             [weight.variable for weight in weights],
         )
         for weight, its_slots in zip(weights, slots, strict=True):

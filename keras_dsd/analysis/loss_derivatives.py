@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_dsd import backend
 from keras_dsd.analysis import evaluation
-from keras_dsd.layers import masked_reads
+from keras_dsd.layers import weight_views
 
 
 class LossDerivatives:
@@ -30,7 +30,7 @@ class LossDerivatives:
         def loss(values, other_values, x, y, sample_weight):
             given = [*zip(weights, values, strict=True)]
             given += zip(others, other_values, strict=True)
-            with masked_reads.PlainReads(given):
+            with weight_views.PlainReads(given):
                 return model.compute_loss(
                     x=x,
                     y=y,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_dsd.layers import conversion
-from keras_dsd.optimizers import held, slots
+from keras_dsd.optimizers import model_optimizers, slots
 
 
 class Source:
@@ -67,7 +67,7 @@ class Source:
     @property
     def accumulation(self):
         """Batches to an optimizer step."""
-        optimizers = held.of(self._model).values()
+        optimizers = model_optimizers.of(self._model).values()
         return max(map(slots.accumulation, optimizers), default=1)
 
     @property

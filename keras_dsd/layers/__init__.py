@@ -9,11 +9,11 @@ __all__ = [
     "guards",
     "holding",
     "layer_configs",
-    "masked_reads",
     "model_choice",
     "position",
     "prunable",
     "pruned_weight",
     "pruning_state",
     "state_files",
+    "weight_views",
 ]

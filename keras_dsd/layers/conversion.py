@@ -9,7 +9,7 @@ import keras
 from keras_dsd._shared import checks, keras_private
 from keras_dsd.layers import eligibility, model_choice, prunable
 from keras_dsd.layers.prunable import Prunable
-from keras_dsd.optimizers import held
+from keras_dsd.optimizers import model_optimizers
 from keras_dsd.optimizers.learning_rates import Rates
 
 
@@ -127,7 +127,7 @@ def strip(model):
         prunable.revert(layer)
     keras_private.refresh_all(model)
     forget_traces(model)
-    optimizers = list(held.of(model).values())
+    optimizers = list(model_optimizers.of(model).values())
     rates = Rates(optimizers)  # loaded from within a run, they hold the run's
     rates.unwrap()
     for position in positions[:1]:

@@ -18,11 +18,11 @@ from keras_dsd.layers import (
     candidates,
     eligibility,
     layer_configs,
-    masked_reads,
     prunable_class,
+    weight_views,
 )
-from keras_dsd.layers.masked_reads import MaskedReads
 from keras_dsd.layers.pruning_state import PruningState
+from keras_dsd.layers.weight_views import MaskedReads
 from keras_dsd.sparsity import patterns
 
 STATE = "pruning_state"  # the attribute, and so the name in saved files
@@ -109,9 +109,9 @@ class Prunable(_Layer):
         # A weight that is tied to another layer's has its mask there; both read it.
         own = {id(read.weight) for read in reads}
         reads += [
-            dataclasses.replace(masked_reads.of(weight), decay=0.0)  # which is there
+            dataclasses.replace(weight_views.of(weight), decay=0.0)  # which is there
             for weight in self.weights
-            if masked_reads.of(weight) is not None and id(weight) not in own
+            if weight_views.of(weight) is not None and id(weight) not in own
         ]
         # Without gradients the view is an identity; torch would choose other kernels
         # for it, whose last bits differ.

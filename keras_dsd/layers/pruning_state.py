@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from keras_dsd._shared import keras_private, scopes
-from keras_dsd.layers import masked_reads, state_files
+from keras_dsd.layers import state_files, weight_views
 from keras_dsd.layers.guards import KeepZeros, MaskedRegularizer
-from keras_dsd.layers.masked_reads import Read
 from keras_dsd.layers.position import Position
 from keras_dsd.layers.pruned_weight import PrunedWeight
+from keras_dsd.layers.weight_views import Read
 
 
 class PruningState(keras.layers.Layer):
@@ -204,7 +204,7 @@ class PruningState(keras.layers.Layer):
 
     def _attach_reads(self):
         for read in self.reads():
-            masked_reads.attach(read)
+            weight_views.attach(read)
 
     def release(self):
         """The weights are plain again; the masks stay as they are."""
@@ -248,7 +248,7 @@ class PruningState(keras.layers.Layer):
     def _take_off(self):
         for weight in self.pruned:
             variable = weight.variable
-            masked_reads.detach(variable)
+            weight_views.detach(variable)
             if isinstance(variable.constraint, KeepZeros):
                 variable.constraint = variable.constraint.constraint
             if isinstance(variable.regularizer, MaskedRegularizer):

@@ -1,7 +1,7 @@
 """Optimizers: which a model has, their slots (momenta, averages), learning rates."""
 
 __all__ = [
-    "held",
     "learning_rates",
+    "model_optimizers",
     "slots",
 ]

@@ -12,7 +12,7 @@ import os
 import keras
 
 from keras_dsd._shared import checks, files, keras_private
-from keras_dsd.optimizers import held
+from keras_dsd.optimizers import model_optimizers
 
 ENDING = ".weights.h5"
 DIGEST = hashlib.sha256().digest_size
@@ -167,7 +167,7 @@ def _description(model):
     Without the names of layers: a second model in one process has others.
     """
     described = [_text(variable.name, variable) for variable in model.variables]
-    for optimizer in held.of(model).values():
+    for optimizer in model_optimizers.of(model).values():
         name = type(optimizer).__name__
         described += [_text(name, variable) for variable in optimizer.variables]
     return described
@@ -185,7 +185,9 @@ def _check_built(model, saved):
         )
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    unbuilt = [name for name, one in held.of(model).items() if not one.built]
+    unbuilt = [
+        name for name, one in model_optimizers.of(model).items() if not one.built
+    ]
     if unbuilt and saved != _description(model):
         raise ValueError(
             "Build each optimizer of the model before `fit`, with the variables that "

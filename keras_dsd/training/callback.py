@@ -13,7 +13,7 @@ import keras
 
 from keras_dsd import backend
 from keras_dsd._shared import checks, keras_private
-from keras_dsd.optimizers import held
+from keras_dsd.optimizers import model_optimizers
 from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.training.audit import AuditLog
 from keras_dsd.training.clock import Clock
@@ -82,7 +82,7 @@ class DSDCallback(keras.callbacks.Callback):
         self.seed = checks.integer(seed, "seed", at_least=0)
         self.audit = None if audit is None else AuditLog(audit)
         if optimizers is not None:
-            held.check(optimizers)
+            model_optimizers.check(optimizers)
         self.optimizers = None if optimizers is None else list(optimizers)
         self.verbose = checks.integer(verbose, "verbose", at_least=0)
         self._forget_run()
@@ -136,7 +136,9 @@ class DSDCallback(keras.callbacks.Callback):
         self._run = Run(self.timeline, prepared, self._clock, recorder, self.seed)
         self._functions, self._traced, self._has_put_off = {}, None, False
         if len(prepared.optimizers) > 1:
-            recorder.announce(f"DSD optimizers: {held.described(prepared.optimizers)}")
+            recorder.announce(
+                f"DSD optimizers: {model_optimizers.described(prepared.optimizers)}"
+            )
         self._warn_of_length()
         self._warn_of_no_update()
 

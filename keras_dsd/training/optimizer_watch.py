@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from keras import ops
 
-from keras_dsd.optimizers import held, slots
+from keras_dsd.optimizers import model_optimizers, slots
 
 
 class OptimizerWatch:
@@ -53,8 +53,8 @@ class OptimizerWatch:
             return
         warnings.warn(
             "No optimizer that `DSDCallback` knows has made a step in the first epoch: "
-            f"{held.described(self._optimizers)}. What else trains the model is not "
-            "tended: it trains with its own learning rate whatever `lr_factor` says, "
+            f"{model_optimizers.described(self._optimizers)}. What else trains the model "
+            "is not tended: it trains with its own learning rate whatever `lr_factor` says, "
             "and keeps momenta of pruned weights. Make Keras optimizers attributes of "
             "the model, or pass `DSDCallback(..., optimizers=[...])`.",
             stacklevel=2,

@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 from keras_dsd.layers import conversion
-from keras_dsd.optimizers import held
+from keras_dsd.optimizers import model_optimizers
 from keras_dsd.optimizers.learning_rates import Rates
 from keras_dsd.training import method_needs
 from keras_dsd.training.zero_counts import Targets
@@ -63,7 +63,7 @@ def prepare(model, timeline, optimizers=None):
             phases do not fit it; then nothing has changed.
     """
     states = conversion.built_states(model)
-    found = held.chosen(model, optimizers)
+    found = model_optimizers.chosen(model, optimizers)
     if not found:
         raise ValueError(
             "The model needs an optimizer: compile it, make optimizers its attributes, "

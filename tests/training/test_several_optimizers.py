@@ -12,7 +12,7 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd.layers import conversion
-from keras_dsd.optimizers import held
+from keras_dsd.optimizers import model_optimizers
 from keras_dsd.optimizers import slots as optimizer_slots
 from tests import helpers
 
@@ -345,14 +345,14 @@ def test_where_they_are_found():
     both = keras.Sequential([keras.Input((3,)), model, base])
     both.compile(keras.optimizers.LossScaleOptimizer(inner), "mse")
     both.actor, both.all = inner, {"critics": [other, (adam, adam)]}
-    found = held.of(both)
+    found = model_optimizers.of(both)
     assert list(found) == [
         "optimizer",
         "all['critics'][0]",
         "all['critics'][1][0]",
         f"{base.name}.optimizer",
     ]
-    assert list(held.chosen(both, [adam, inner])) == [
+    assert list(model_optimizers.chosen(both, [adam, inner])) == [
         "optimizer",
         "all['critics'][1][0]",
     ]
