@@ -51,12 +51,13 @@ class OptimizerWatch:
         self._is_over = True
         if self._before != self._counts():
             return
+        known = model_optimizers.described(self._optimizers)
         warnings.warn(
             "No optimizer that `DSDCallback` knows has made a step in the first epoch: "
-            f"{model_optimizers.described(self._optimizers)}. What else trains the model "
-            "is not tended: it trains with its own learning rate whatever `lr_factor` says, "
-            "and keeps momenta of pruned weights. Make Keras optimizers attributes of "
-            "the model, or pass `DSDCallback(..., optimizers=[...])`.",
+            f"{known}. What else trains the model is not tended: it trains with its "
+            "own learning rate whatever `lr_factor` says, and keeps momenta of pruned "
+            "weights. Make Keras optimizers attributes of the model, or pass "
+            "`DSDCallback(..., optimizers=[...])`.",
             stacklevel=2,
         )
 
