@@ -95,8 +95,8 @@ def test_the_numbers_are_those_of_the_masks(tmp_path):
     size = sum(mask.size for mask in last.values())
     assert (zeros, size) == (120, 240)
     assert page["verdict"][0]["text"] == (
-        "After 3 updates, masks hold 50.0% of the connections of 2 weights at zero: "
-        "120 of 240."
+        "After the last of 3 updates, masks held 50.0% of the connections of 2 weights "
+        "at zero: 120 of 240."
     )
     assert "120 of 240" in html
     lines = [json.loads(line) for line in log.read_text().splitlines()]
