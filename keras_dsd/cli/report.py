@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import exits, models, quiet
 
 FORMS = ("markdown", "csv", "json", "plot")
 QUESTIONS = ("against", "metric", "when", "margin")
@@ -35,6 +35,12 @@ def add(subparsers):
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a page that is there"
     )
+    parser.add_argument(
+        "--model",
+        metavar="KERAS",
+        help="of a run's log: a .keras file that must have the log's masks",
+    )
+    models.add_import(parser)
     _add_of_studies(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
@@ -60,20 +66,37 @@ def _run(parser, args):
     extras.require("reports", needed_by="a page")
     from keras_dsd.reports import language, recognition
 
+    with exits.refusing(parser, ImportError):
+        model = _inspected(args)
     with exits.refusing(parser):
         language.Language(args.language)
         kind, record = recognition.recognize(args.path)
         page = _page(args)
+        if args.model is not None and kind != "run":
+            raise ValueError(
+                "--model is for the log of a run. "
+                f"Received: --model for {args.path!r}, which is of kind {kind!r}"
+            )
         if kind == "study":
             _study(args, page)
         else:
             _refuse_options(args, kind)
-            _write(kind, record, args, page)
+            _write(kind, record, args, page, model)
             _print_verdict(page)
         print(f"Page: {page}")
     if args.open:
         _open(page)
     return exits.OK
+
+
+def _inspected(args):
+    """Returns what there is to know of the model that is named, `None` without."""
+    if args.model is None:
+        return None
+    quiet.import_keras()
+    from keras_dsd.analysis import inspection
+
+    return inspection.inspect(models.load(args.model, args.modules))
 
 
 def _page(args):
@@ -111,12 +134,12 @@ def _refuse_options(args, kind):
             )
 
 
-def _write(kind, record, args, page):
+def _write(kind, record, args, page, model):
     from keras_dsd import reports
     from keras_dsd.reports import export_page, robustness_page, writing
 
     if kind == "run":
-        reports.run(args.path, page, language=args.language)
+        reports.run(args.path, page, model=model, language=args.language)
     else:
         of_kind = {"robustness": robustness_page, "export": export_page}[kind]
         writing.write(of_kind.page(record), page, language=args.language)

@@ -245,3 +245,35 @@ def test_without_the_extra(module, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, module, None)
     assert cli.main(["report", path]) == 1
     assert capsys.readouterr().err.startswith(f"keras-dsd: {module} not found.")
+
+
+def test_a_model_is_held_against_the_log(capsys, here):
+    data = pathlib.Path(__file__).parents[1] / "data" / "in_a_sparse_phase_0.keras"
+    model = here / "model.keras"
+    model.write_bytes(data.read_bytes())
+    assert cli.main(["inspect", str(model), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    weights = [
+        {
+            "path": mask["path"],
+            "size": mask["size"],
+            "kept": mask["active"],
+            "dropped": mask["size"] - mask["active"],
+            "grown": 0,
+            "sha256": mask["sha256"],
+        }
+        for mask in found["masks"]
+    ]
+    line = {"step": 1, "drop_fraction": 0.0, "explored": 0.5, "weights": weights}
+    line |= {"epoch": found["run"]["epoch"], "phase": found["run"]["phase"]}
+    written(line, "run.jsonl")
+    assert cli.main(["report", "run.jsonl", "--model", str(model)]) == 0
+    assert "the masks of the last update" in capsys.readouterr().out
+    weights[0]["sha256"] = "0" * 64
+    written(line, "other.jsonl")
+    assert "not those of the log" in refused(
+        ["other.jsonl", "--model", str(model)], capsys
+    )
+    assert not pathlib.Path("other.html").exists()
+    assert "--model is for" in refused([study(), "--model", str(model)], capsys)
+    assert "none.keras" in refused(["run.jsonl", "--model", "none.keras"], capsys)
