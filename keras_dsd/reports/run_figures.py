@@ -109,7 +109,7 @@ def metrics(record):
         for before, epoch in itertools.pairwise(epochs):
             if before["phase"] != epoch["phase"]:
                 axes.axvline(epoch["epoch"] - 0.5, color="#888888", linewidth=0.8)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(language.caption("run.table.epoch"))
         axes.legend()
         return figure

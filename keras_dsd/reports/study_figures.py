@@ -109,7 +109,7 @@ def _curves(record, found, key, language):
             color=color,
             label=label(record[name]),
         )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel(language.caption("study.figure.epoch"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(key.replace("$", r"\$"))
