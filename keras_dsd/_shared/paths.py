@@ -1,8 +1,10 @@
-"""Regular expressions that name weights: each is searched in a weight's path.
+"""Paths of weights, and regular expressions that name them.
 
-As `re.search` does it, so "head" names "net/head/kernel". Knows strings only.
+Each is searched in a path as `re.search` does it, so "head" names "net/head/kernel".
+Knows strings only.
 """
 
+import collections
 import re
 
 
@@ -37,6 +39,22 @@ def names(expressions, path):
     True
     """
     return any(re.search(expression, path) for expression in expressions)
+
+
+def distinct(paths):
+    """Returns a list in which no path stands twice: one that comes again is numbered.
+
+    Keras gives layers of one name in different models within a model the same paths.
+
+    >>> distinct(["a/kernel", "b/kernel", "a/kernel"])
+    ['a/kernel', 'b/kernel', 'a/kernel (2)']
+    """
+    seen: collections.Counter = collections.Counter()
+    found = []
+    for path in paths:
+        seen[path] += 1
+        found.append(path if seen[path] == 1 else f"{path} ({seen[path]})")
+    return found
 
 
 def look_up(table, path, default):

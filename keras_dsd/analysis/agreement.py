@@ -7,8 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_dsd._shared import extras
-from keras_dsd.analysis import tables
+from keras_dsd.analysis import results, tables
 from keras_dsd.analysis.overlap import Overlap, overlap
 
 
@@ -80,13 +79,8 @@ class Agreement:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        extras.require("studies", "matplotlib", needed_by="`Agreement.plot`")
-        from matplotlib.figure import Figure
-
         rows = self.table()
-        if ax is None:
-            size = (7, 1.2 + 0.3 * len(rows))
-            ax = Figure(figsize=size, layout="constrained").subplots()
+        ax = results.axes(ax, 1.2 + 0.3 * len(rows), needed_by="`Agreement.plot`")
         places = np.arange(len(rows))
         ax.barh(places, [row["iou"] for row in rows], color="#2b6ca3", label="IoU")
         chance = [row["chance"] for row in rows]

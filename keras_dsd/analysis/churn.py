@@ -9,8 +9,9 @@ import dataclasses
 
 import numpy as np
 
-from keras_dsd._shared import extras
+from keras_dsd._shared import paths
 from keras_dsd.analysis import moments as moments_
+from keras_dsd.analysis import results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,11 +131,7 @@ class Churn:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        extras.require("studies", "matplotlib", needed_by="`Churn.plot`")
-        from matplotlib.figure import Figure
-
-        if ax is None:
-            ax = Figure(figsize=(7, 4), layout="constrained").subplots()
+        ax = results.axes(ax, 4, needed_by="`Churn.plot`")
         is_number = all(isinstance(label, int) for label in self.labels)
         places = self.labels if is_number else range(len(self.labels))
         ax.plot(places, self.sparsity(), color="#2b6ca3", label="sparsity")
@@ -228,7 +225,8 @@ def _of_log(records):
                 "`moments` must hold updates only, as `keras_dsd.audit.read` returns "
                 f"them. Received: moments[{index}] of type {type(record).__name__}"
             )
-        entries = {entry["path"]: entry for entry in record["weights"]}
+        names = paths.distinct(entry["path"] for entry in record["weights"])
+        entries = dict(zip(names, record["weights"], strict=True))
         own = {path: entry["size"] for path, entry in entries.items()}
         sizes = sizes or own
         if own != sizes or record["step"] < last.get("step", 0):

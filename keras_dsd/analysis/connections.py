@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from keras_dsd._shared import checks, extras
-from keras_dsd.analysis import moments, tables, units
+from keras_dsd._shared import checks
+from keras_dsd.analysis import moments, results, tables, units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,12 +160,9 @@ class Connections:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        extras.require("studies", "matplotlib", needed_by="`Connections.plot`")
-        from matplotlib.figure import Figure
-
-        if ax is None:
-            size = (7, 1.2 + 0.3 * len(self.weights))
-            ax = Figure(figsize=size, layout="constrained").subplots()
+        ax = results.axes(
+            ax, 1.2 + 0.3 * len(self.weights), needed_by="`Connections.plot`"
+        )
         for place, one in enumerate(self.weights):
             remaining = 1 - one.sparsities()
             if remaining.size:

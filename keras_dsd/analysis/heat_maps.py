@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from keras_dsd._shared import checks, extras
-from keras_dsd.analysis import moments, units
+from keras_dsd._shared import checks
+from keras_dsd.analysis import moments, results, units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +65,7 @@ class HeatMap:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        extras.require("studies", "matplotlib", needed_by="`HeatMap.plot`")
-        from matplotlib.figure import Figure
-
-        if ax is None:
-            ax = Figure(figsize=(6, 4.5), layout="constrained").subplots()
+        ax = results.axes(ax, needed_by="`HeatMap.plot`")
         drawn = ax.imshow(self.share(), vmin=0, cmap="viridis", aspect="auto")
         if isinstance(self.rows, str):
             ax.set_ylabel(self.rows)

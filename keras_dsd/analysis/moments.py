@@ -14,7 +14,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_dsd._shared import files
+from keras_dsd._shared import files, paths
 from keras_dsd.analysis import pieces, same_model, snapshots, units
 from keras_dsd.layers import conversion, eligibility, model_choice
 
@@ -180,24 +180,25 @@ def _active(variable, mask):
 
 
 def weights_of(model, name):
-    """Yields (path, variable, mask in force or `None`) of what is prunable, or may be.
+    """Returns (path, variable, mask in force or `None`) of what is prunable, or may be.
 
     The path is the one that a weight had when it became prunable: in the audit log too.
     """
-    states = conversion.states(model)
-    if states:
-        for state in conversion.built_states(model):
-            for weight in state.pruned:
-                mask = weight.mask if state.in_force else None
-                yield weight.origin, weight.variable, mask
-        return
-    found = model_choice.weights_by_default(model)
+    if conversion.states(model):
+        found = [
+            (weight.origin, weight.variable, weight.mask if state.in_force else None)
+            for state in conversion.built_states(model)
+            for weight in state.pruned
+        ]
+    else:
+        plain = model_choice.weights_by_default(model)
+        found = [(variable.path, variable, None) for variable in plain]
     if not found:
         raise ValueError(
             f"{model_choice.why_nothing(model)}. Received: {name}={model!r}"
         )
-    for variable in found:
-        yield variable.path, variable, None
+    names = paths.distinct(path for path, _, _ in found)
+    return [(name, *rest) for name, (_, *rest) in zip(names, found, strict=True)]
 
 
 def _as_first(first, moment, name):

@@ -8,8 +8,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_dsd._shared import extras
 from keras_dsd.analysis import moments as moments_
+from keras_dsd.analysis import results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,11 +118,7 @@ class Overlap:
             ValueError: there is no weight of that path.
         """
         iou = self.iou(path)
-        extras.require("studies", "matplotlib", needed_by="`Overlap.plot`")
-        from matplotlib.figure import Figure
-
-        if ax is None:
-            ax = Figure(figsize=(5.5, 4.5), layout="constrained").subplots()
+        ax = results.axes(ax, needed_by="`Overlap.plot`")
         drawn = ax.imshow(iou, vmin=0, vmax=1, cmap="viridis")
         every = -(-len(self.labels) // 20)  # more names can't be read
         ticks = range(0, len(self.labels), every)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dsd._shared import checks, directions, files
+from keras_dsd._shared import checks, directions, files, paths
 from keras_dsd.analysis import evaluation
 from keras_dsd.analysis.sensitivity_result import Sensitivity
 from keras_dsd.sparsity import counts, distributions, patterns, topk, trials
@@ -83,7 +83,7 @@ def sensitivity(  # noqa: PLR0913
     checks.integer(verbose, "verbose", at_least=0)
     file = None if path is None else files.writable(path)
     wanted = [(None, sparsity) for sparsity in sparsities]
-    wanted += [(one.path, sparsity) for one in weights for sparsity in sparsities]
+    wanted += [(name, sparsity) for name in weights for sparsity in sparsities]
     bar = keras.utils.Progbar(len(wanted), unit_name="trial", verbose=verbose)
     with evaluation.unchanged(model) as held:
         tried = _Tried(model, arguments, weights, shares, held)
@@ -119,12 +119,12 @@ class _Tried:
 
     def at(self, path, sparsity):
         """Returns the metrics with one weight pruned, or with all."""
-        weights = [one for one in self._weights if path in (None, one.path)]
+        weights = [one for name, one in self._weights.items() if path in (None, name)]
         shapes = [tuple(one.shape) for one in weights]
         shares = [sparsity] * len(weights)
         if path is None:
-            paths = [one.path for one in weights]
-            shares = self._shares(shapes, sparsity, paths)
+            known = [one.path for one in weights]
+            shares = self._shares(shapes, sparsity, known)
         total = sum(int(np.prod(shape)) for shape in shapes)
         zeros = [
             counts.zeros(total, sparsity)
@@ -143,7 +143,7 @@ class _Tried:
 
 
 def _weights(model):
-    """Returns the variables that are to be pruned."""
+    """Returns {path: variable} of what is to be pruned."""
     found = evaluation.prunable_variables(evaluation.check_model(model))
     for weight in found:
         if not bool(ops.all(ops.isfinite(weight.value))):
@@ -151,7 +151,8 @@ def _weights(model):
                 "Magnitudes that are not finite cannot be ranked. "
                 f"Received: {weight.path} with NaN or infinity"
             )
-    return found
+    names = paths.distinct(weight.path for weight in found)
+    return dict(zip(names, found, strict=True))
 
 
 def _checked(sparsities):

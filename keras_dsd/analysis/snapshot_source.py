@@ -9,6 +9,7 @@ import math
 import keras
 import numpy as np
 
+from keras_dsd._shared import paths
 from keras_dsd.layers import conversion
 from keras_dsd.optimizers import model_optimizers, slots
 
@@ -53,7 +54,9 @@ class Source:
     @property
     def shapes(self):
         """List of (path, shape), by the paths of when weights became prunable."""
-        return [(weight.origin, weight.shape) for weight in self._pruned]
+        names = paths.distinct(weight.origin for weight in self._pruned)
+        shapes = [weight.shape for weight in self._pruned]
+        return list(zip(names, shapes, strict=True))
 
     @property
     def arrays(self):

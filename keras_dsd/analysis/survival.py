@@ -10,8 +10,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_dsd._shared import extras
 from keras_dsd.analysis import moments as moments_
+from keras_dsd.analysis import results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,12 +127,9 @@ class Survival:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        extras.require("studies", "matplotlib", needed_by="`Survival.plot`")
         from matplotlib import colormaps
-        from matplotlib.figure import Figure
 
-        if ax is None:
-            ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+        ax = results.axes(ax, needed_by="`Survival.plot`")
         colors = colormaps["viridis"](np.linspace(0, 0.9, len(self.paths)))
         for path, color in zip(self.paths, colors, strict=True):
             ax.step(*self.curve(path), where="post", color=color, label=path)

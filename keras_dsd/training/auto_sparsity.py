@@ -11,6 +11,7 @@ import warnings
 
 from keras import ops
 
+from keras_dsd._shared import paths
 from keras_dsd.sparsity import counts, topk, trials
 from keras_dsd.training.mask_updates import refuse
 from keras_dsd.training.zero_counts import Targets
@@ -135,6 +136,7 @@ class _Searching:
     def __init__(self, phase, weights, follows, validation):
         self._phase, self._weights, self._follows = phase, weights, follows
         self._validation = validation
+        self._names = paths.distinct(weight.path for weight in weights)
         self._trials: list = []
 
     def run(self):
@@ -150,9 +152,9 @@ class _Searching:
         by_weight = {}
         if self._phase.is_by_weight:
             by_weight = {
-                weight.path: number / trials.STEPS
-                for weight, number, follows in zip(
-                    self._weights, steps, self._follows, strict=True
+                path: number / trials.STEPS
+                for path, number, follows in zip(
+                    self._names, steps, self._follows, strict=True
                 )
                 if follows
             }
@@ -211,6 +213,6 @@ class _Searching:
             value = self._validation.metrics()[self._metric]
         path, sparsity = None, float(candidate.sparsity)
         if index is not None:
-            path, sparsity = variables[index].path, steps[index] / trials.STEPS
+            path, sparsity = self._names[index], steps[index] / trials.STEPS
         self._trials.append(trials.Trial(path, sparsity, value))
         return trials.is_borne(value, *self._bounds)

@@ -1,5 +1,6 @@
 """`analysis.moments`: what counts as an active connection, and what is no moment."""
 
+import math
 import tracemalloc
 import weakref
 
@@ -20,7 +21,7 @@ MASKS = {"a": np.eye(3, dtype=bool), "b": np.ones((2, 4), bool)}
 def unpacked(moment):
     """Returns the masks of a moment."""
     return [
-        np.unpackbits(moment.bits[path], count=moments.size(shape))
+        np.unpackbits(moment.bits[path], count=math.prod(shape))
         .astype(bool)
         .reshape(shape)
         for path, shape in moment.shapes.items()
@@ -76,6 +77,40 @@ def test_a_weight_whose_mask_has_not_come_about_is_active():
         dsd.hold_zeros(model)
     kernel.assign(np.ones((12, 16)))  # what a mask wishes for, and is not so
     assert unpacked(moments.read_one(model, "one"))[0].all()
+
+
+@pytest.mark.one_backend
+def test_weights_of_the_same_path_are_numbered(tmp_path):
+    inputs = keras.Input((12,))
+    outputs = inputs
+    for units in (12, 4):  # models of their own, whose layers have one name
+        inner = keras.Input((12,))
+        layer = keras.layers.Dense(units, name="same", use_bias=False)
+        outputs = keras.Model(inner, layer(inner))(outputs)
+    model = dsd.make_prunable(keras.Model(inputs, outputs))
+    model.compile("sgd", "mse", metrics=["mae"], run_eagerly=True)
+    auto = dsd.phases.Sparse(1, sparsity="auto", distribution="sensitivity")
+    callback = dsd.DSDCallback([auto], verbose=0, audit=tmp_path / "log")
+    kept = analysis.Snapshots(tmp_path / "kept", verbose=0)
+    data = helpers.data()
+    model.fit(
+        *data, epochs=1, verbose=0, validation_data=data, callbacks=[callback, kept]
+    )
+    found = analysis.connections(model)
+    names = ["same/kernel", "same/kernel (2)"]
+    assert [one.path for one in found.weights] == names
+    assert [one.size for one in found.weights] == [144, 48]
+    log = analysis.churn(dsd.audit.read(tmp_path / "log"))
+    active = [one.active for one in found.weights]
+    assert [log.active[name][-1] for name in names] == active
+    last = analysis.snapshots.read(tmp_path / "kept")[-1]
+    assert [last.masks[name].sum() for name in names] == active
+    tried = analysis.sensitivity(model, data, sparsities=[0.5], verbose=0)
+    assert tried.paths == names
+    assert len(tried.trials) == 3
+    (search,) = filter(None, callback.searches.values())
+    assert list(search.by_weight) == names
+    assert {None, *names} == {path for path, _, _ in search.trials}
 
 
 @pytest.mark.one_backend
