@@ -16,6 +16,7 @@ from keras_dsd.analysis.loss_line import loss_line
 from keras_dsd.analysis.loss_line_result import LossLine
 from keras_dsd.analysis.overlap import Overlap, overlap
 from keras_dsd.analysis.returned import returned
+from keras_dsd.analysis.returned_loss import ReturnedLoss, returned_loss
 from keras_dsd.analysis.returned_result import Returned
 from keras_dsd.analysis.sensitivity import sensitivity
 from keras_dsd.analysis.sensitivity_result import Sensitivity
@@ -37,6 +38,7 @@ __all__ = [
     "LossLine",
     "Overlap",
     "Returned",
+    "ReturnedLoss",
     "Sensitivity",
     "Sharpness",
     "Snapshots",
@@ -57,6 +59,7 @@ __all__ = [
     "loss_line",
     "overlap",
     "returned",
+    "returned_loss",
     "sensitivity",
     "sharpness",
     "snapshots",

@@ -6,8 +6,13 @@ no phase.
 
 import numpy as np
 
-from keras_dsd.analysis import moments as moments_
-from keras_dsd.analysis import octaves, same_model, snapshots, weight_sources
+from keras_dsd.analysis import (
+    octaves,
+    pruned_masks,
+    same_model,
+    snapshots,
+    weight_sources,
+)
 from keras_dsd.analysis.returned_result import Returned
 
 
@@ -29,7 +34,8 @@ def returned(run, dense=None):
 
     Raises:
         TypeError, ValueError: an argument is not as said; nothing had been pruned;
-            both are not of one model; a snapshot is without weights.
+            both are not of one model; a snapshot is without weights; a weight is not
+            finite.
 
     >>> import numpy as np, keras
     >>> from keras_dsd import analysis
@@ -41,21 +47,23 @@ def returned(run, dense=None):
     >>> found.came_back[path].count, found.stayed[path].largest
     (1, 2.0)
     """
-    bits, shapes, dense = _both(run, dense)
+    if weight_sources.is_folder(run):
+        if dense is not None:
+            raise ValueError(
+                "A folder of snapshots has both: give `dense` with what was pruned. "
+                f"Received: run={str(run)!r}, dense of type {type(dense).__name__}"
+            )
+        dense = snapshots.read(run)[-1]
+    elif dense is None:
+        raise TypeError(
+            "`dense` must be what came of the pruned weights, unless `run` is a folder "
+            f"of snapshots. Received: run of type {type(run).__name__}, dense=None"
+        )
+    bits, shapes, pruned = pruned_masks.read(run)
     source = weight_sources.read(dense, "dense")
     same = same_model.paths(shapes, source.shapes, "dense")
-    pruned = {
-        path: moments_.size(shape) - moments_.count(bits[path])
-        for path, shape in shapes.items()
-    }
-    if not any(pruned.values()):
-        raise ValueError(
-            "Nothing was pruned, so nothing can have come back. "
-            f"Received: {len(pruned)} weights, all of them alive"
-        )
     found = {
-        path: _groups(source.pieces(same[path]), bits[path], pruned[path])
-        for path in shapes
+        path: _groups(path, source.pieces(same[path]), bits[path]) for path in shapes
     }
     first, end = octaves.bounds([counts for counts, _ in found.values()])
     return Returned(
@@ -67,25 +75,7 @@ def returned(run, dense=None):
     )
 
 
-def _both(run, dense):
-    """Returns packed masks, their shapes, and what came of them."""
-    if weight_sources.is_folder(run):
-        kept = snapshots.read(run)
-        masked = [one for one in kept if one.masked]
-        if dense is not None or not masked:
-            what = "give `dense` with masks alone" if masked else "no mask was in force"
-            raise ValueError(f"The folder is of a run: {what}. Received: run={run!r}")
-        run, dense = masked[-1], kept[-1]
-    if dense is None:
-        raise TypeError(
-            "`dense` must be what came of the pruned weights, unless `run` is a folder "
-            f"of snapshots. Received: run of type {type(run).__name__}, dense=None"
-        )
-    moment = moments_.read_one(run, "run")
-    return moment.bits, moment.shapes, dense
-
-
-def _groups(parts, bits, pruned):
+def _groups(path, parts, bits):
     """Returns (counts, (came back, stayed)) of one weight.
 
     Counts are of shape (2, codes), of what came back and of what stayed.
@@ -95,7 +85,13 @@ def _groups(parts, bits, pruned):
     for part in parts:
         lives = _unpacked(bits, start, start + part.size)
         for row, chosen in enumerate((part[~lives], part[lives])):
-            counts[row] += octaves.count(chosen)[0].sum(axis=0)
+            found, _, not_finite = octaves.count(chosen)
+            if not_finite:
+                raise ValueError(
+                    "Weights must be finite, to be compared. "
+                    f"Received: {path} with NaN or infinity"
+                )
+            counts[row] += found.sum(axis=0)
             sums[row] = _added(sums[row], chosen[chosen != 0])
         start += part.size
     rows = [Returned.group(*row) for row in sums]

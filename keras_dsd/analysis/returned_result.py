@@ -4,12 +4,12 @@ Knows numbers.
 """
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
 
-from keras_dsd._shared import extras
-from keras_dsd.analysis import octaves
+from keras_dsd.analysis import octaves, results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,28 +100,12 @@ class Returned:
 
     def __str__(self):
         head = ["weight", "pruned", "came back", "mean |w|", "rms", "largest"]
-        rows = [[*head, "stayed", "mean |w|", "rms", "largest"]]
+        rows = []
         for path in [None, *self.paths]:
-            back, stayed = self.groups(path)
             pruned = sum(self.pruned[one] for one in self._chosen(path))
-            rows.append(
-                [
-                    path or "all together",
-                    f"{pruned:,}",
-                    f"{back.count:,}",
-                    *(f"{x:.3g}" for x in (back.mean, back.rms, back.largest)),
-                    f"{stayed.count:,}",
-                    *(f"{x:.3g}" for x in (stayed.mean, stayed.rms, stayed.largest)),
-                ]
-            )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if column else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
+            groups = map(dataclasses.astuple, self.groups(path))
+            rows.append([path or "all together", pruned, *itertools.chain(*groups)])
+        return results.table([*head, "stayed", "mean |w|", "rms", "largest"], rows)
 
     def to_dict(self):
         """Returns all of it as plain values, for JSON."""
@@ -153,11 +137,7 @@ class Returned:
             ValueError: there is no weight of that path.
         """
         heights = self.total(path) / octaves.widths(self.edges)
-        extras.require("studies", "matplotlib", needed_by="`Returned.plot`")
-        from matplotlib.figure import Figure
-
-        if ax is None:
-            ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+        ax = results.axes(ax, needed_by="`Returned.plot`")
         share = f"came back, {self.share(path):.1%} of those that were pruned"
         for row, label in zip(heights, (share, "stayed"), strict=True):
             ax.stairs(row, self.edges, fill=True, alpha=0.6, label=label)

@@ -140,7 +140,7 @@ MEMORY = """
 import gc, pathlib, re
 import keras, numpy as np
 from keras_dsd import analysis
-from keras_dsd.analysis import snapshot_files, snapshots
+from keras_dsd.analysis import pieces, snapshot_files, snapshots
 
 def resident(name):
     text = pathlib.Path("/proc/self/status").read_text()
@@ -148,6 +148,7 @@ def resident(name):
 
 small = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
 analysis.histograms([small])  # what is loaded and compiled once
+assert len(list(pieces.of(small.layers[0].kernel, at_most=8))) == 4
 model = keras.Sequential([
     keras.Input((10_000,)), keras.layers.Dense(10_000, kernel_initializer="zeros")])
 model.layers[0].kernel.assign(np.linspace(-1, 1, 10**8, dtype="float32").reshape(

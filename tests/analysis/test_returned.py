@@ -92,7 +92,6 @@ def test_table_and_picture(run, tmp_path):
     found = analysis.returned(run[0] / "kept")
     lines = str(found).splitlines()
     assert len(lines) == 2 + len(found.paths) and "all together" in lines[1]
-    assert len({*map(len, lines)}) == 1
     figure = found.plot()
     figure.savefig(tmp_path / "figure.png")
     assert found.plot(ax=figure.add_subplot(), path=found.paths[0]) is figure
@@ -118,3 +117,66 @@ def test_bad_input(run):
     ):
         with pytest.raises((TypeError, ValueError), match=received):
             analysis.returned(sparse, dense)
+
+
+def test_the_loss_without_what_came_back(run, tmp_path):
+    folder, model = run
+    sparse, end = snapshots.read(folder / "kept")[2:]
+    data = helpers.data(seed=3)
+    everything = [*model.variables, *model.optimizer.variables]
+    before = helpers.values(everything)
+    found = analysis.returned_loss(folder / "kept", model, data, verbose=0)
+    for one, other in zip(before, helpers.values(everything), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # By hand, in a plain model.
+    plain = helpers.mlp()
+    plain.compile(loss="mse")
+    pairs = zip(plain.layers, sparse.paths, strict=True)
+    own = dict(zip(found.by_weight, pairs, strict=True))
+
+    def loss(*without):
+        plain.set_weights(model.get_weights())
+        for path in without:
+            layer, name = own[path]
+            layer.kernel.assign(end.weights[name] * sparse.mask(name))
+        return plain.evaluate(*data, verbose=0)
+
+    assert found.as_is["loss"] == pytest.approx(loss(), rel=1e-6)
+    assert found.without["loss"] == pytest.approx(loss(*own), rel=1e-6)
+    assert found.gain() == found.without["loss"] - found.as_is["loss"] != 0
+    back = analysis.returned(folder / "kept")
+    for path, (_, name) in own.items():
+        assert found.by_weight[path]["loss"] == pytest.approx(loss(path), rel=1e-6)
+        assert found.came_back[path] == back.came_back[name].count
+    assert len(str(found).splitlines()) == 3 + len(own)
+    json.dumps(found.to_dict(), allow_nan=False)
+    figure = found.plot()
+    figure.savefig(tmp_path / "figure.png")
+    assert found.plot(ax=figure.add_subplot()) is figure
+    for arguments, received in (
+        (("b",), "Received: path='b'"),
+        ((None, "f1"), "Received: metric='f1'"),
+    ):
+        with pytest.raises(ValueError, match=received):
+            found.gain(*arguments)
+    for run_, model_, data_, received in (
+        (sparse, helpers.mlp(), data, "Received: model="),
+        (folder / "none", model, data, "Received: run="),
+        (snapshots.read(folder / "kept")[0], model, data, "all of them alive"),
+        (sparse, model, (data[0][:, :3], data[1]), "Received: a batch"),
+        (sparse, model, None, "Received: data of type"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=received):
+            analysis.returned_loss(run_, model_, data_, verbose=0)
+    for one, other in zip(before, helpers.values(everything), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.one_backend
+def test_weights_that_are_not_finite_are_not_compared():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    kernel = model.layers[0].kernel
+    kernel.assign([[1.0], [np.nan]])
+    masks = {kernel.path: np.array([[True], [False]])}
+    with pytest.raises(ValueError, match=r"Received: .*kernel with NaN"):
+        analysis.returned(masks, model)
