@@ -94,7 +94,6 @@ def curves(record):
 
 def _curves(record, found, key, language):
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(layout="constrained")
     axes = figure.subplots()
@@ -111,7 +110,6 @@ def _curves(record, found, key, language):
         )
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel(language.caption("study.figure.epoch"))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(key.replace("$", r"\$"))
     axes.legend()
     return figure
