@@ -39,7 +39,7 @@ def loss_line(  # noqa: PLR0913
 
     All weights are interpolated, also biases, scales and moving statistics; masks are
     not looked at. Afterwards the model is as it was, to the bit; also after an error or
-    Ctrl-C. Takes `points` evaluations, and memory of three copies of the weights.
+    Ctrl-C. Takes `points` evaluations, and memory of four copies of the weights.
 
     Args:
         model: a compiled, built `keras.Model`, prunable or not, that is evaluated. Its

@@ -206,7 +206,8 @@ def _draw(weights, seed):
 
 def _dot(one, other):
     pairs = zip(one, other, strict=True)
-    return float(sum(float(ops.sum(a * b)) for a, b in pairs))
+    # One number to wait for, however many weights there are.
+    return float(sum(ops.cast(ops.sum(a * b), "float32") for a, b in pairs))
 
 
 def _norm(vector):

@@ -25,11 +25,12 @@ def test_points_are_those_of_models_with_these_weights(tmp_path):
     before, own, other = everything(model), model.get_weights(), far(model)
     model.save(tmp_path / "model.keras")
     line = analysis.loss_line(
-        model, tmp_path / "model.keras", other, data, points=3, verbose=0
+        model, tmp_path / "model.keras", other, data, points=4, verbose=0
     )
     assert_same(before, everything(model))
-    assert line == analysis.loss_line(model, model, other, data, points=3, verbose=0)
-    assert (line.metric, line.grows, line.fractions) == ("mae", False, [0, 0.5, 1])
+    assert line == analysis.loss_line(model, model, other, data, points=4, verbose=0)
+    assert (line.metric, line.grows) == ("mae", False)
+    assert line.fractions == pytest.approx([0, 1 / 3, 2 / 3, 1])
     wanted = []
     for fraction in line.fractions:
         pairs = zip(own, other, strict=True)
@@ -37,9 +38,13 @@ def test_points_are_those_of_models_with_these_weights(tmp_path):
         wanted.append(model.evaluate(*data, verbose=0, return_dict=True))
     assert line.losses == pytest.approx([logs["loss"] for logs in wanted], rel=1e-6)
     assert line.values == pytest.approx([logs["mae"] for logs in wanted], rel=1e-6)
-    (a, b, c), (d, e, f) = line.losses, line.values
-    assert line.barrier == pytest.approx(max(0, b - (a + c) / 2))
-    assert line.metric_barrier == pytest.approx(max(0, e - (d + f) / 2))
+    for values, barrier in (
+        (line.losses, line.barrier),
+        (line.values, line.metric_barrier),
+    ):
+        a, b, c, d = values
+        rises = b - (2 * a + d) / 3, c - (a + 2 * d) / 3
+        assert barrier == pytest.approx(max(0, *rises))
 
 
 def test_moving_statistics_are_those_of_the_data_if_asked():
@@ -133,3 +138,5 @@ def test_bad_input(tmp_path):
         tracked, tracked.get_weights(), model, (x, y), points=2, verbose=0
     )
     assert line.losses[1] == pytest.approx(model.evaluate(x, y, verbose=0)[0])
+    # Metrics that were not there before the call hold nothing after it.
+    assert not any(value.any() for value in helpers.values(tracked.metrics_variables))
