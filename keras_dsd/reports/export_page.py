@@ -190,5 +190,6 @@ def _facts(record):
 def _line(record):
     return Command.of(
         ["keras-dsd", "export", "MODEL.keras", record["path"]],
-        ["--format", record["format"], "--inputs", "INPUTS.npz", "--overwrite"],
+        ["--format", record["format"], "--inputs", "INPUTS.npz"],
+        ["--overwrite"],
     )

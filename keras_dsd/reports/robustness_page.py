@@ -65,28 +65,41 @@ def _size(found, gain):
 
 
 def _verdict(found):
-    values = {"metric": _metric(found), "robust": _value(found, found["robust"])}
-    gain = found.gain(found["robust"], found["clean"])
-    if gain is None:
-        said = [_text("verdict.no_clean", **values)]
-    else:
-        key = "same" if gain == 0 else "better" if gain > 0 else "worse"
-        values |= {"clean": _value(found, found["clean"]), "gap": _size(found, gain)}
-        said = [_text(f"verdict.{key}", **values)]
+    said = [_against_clean(found)]
     if found["mce"] is not None:
         key = "alexnet" if found["baseline"] == "alexnet" else "baseline"
         said.append(_text(f"verdict.mce_{key}", mce=found["mce"]))
     if found.baseline_means:
-        gains = [gain for gain in found.gains.values() if gain is not None]
-        counts = {
-            "better": sum(gain > 0 for gain in gains),
-            "worse": sum(gain < 0 for gain in gains),
-            "total": len(found.means),
-        }
-        said.append(_text("verdict.counts", **counts))
+        said.append(_against_baseline(found))
     worst = found.worst_first[0]
     value = _value(found, found.means[worst])
     return [*said, _text("verdict.weakest", name=_name(worst), value=value)]
+
+
+def _against_clean(found):
+    values = {"metric": _metric(found), "robust": _value(found, found["robust"])}
+    gain = found.gain(found["robust"], found["clean"])
+    if gain is None:
+        return _text("verdict.no_clean", **values)
+    values |= {"clean": _value(found, found["clean"]), "gap": _size(found, gain)}
+    if gain and found.margin is not None and abs(gain) <= found.margin:
+        return _text("verdict.within", margin=found.margin, **values)
+    key = "same" if gain == 0 else "better" if gain > 0 else "worse"
+    return _text(f"verdict.{key}", **values)
+
+
+def _against_baseline(found):
+    """Counts what is better and worse; differences that may be chance are neither."""
+    margin = found.margin or 0
+    gains = [gain for gain in found.gains.values() if gain is not None]
+    counts = {
+        "better": sum(gain > margin for gain in gains),
+        "worse": sum(gain < -margin for gain in gains),
+        "total": len(found.means),
+    }
+    if found.margin is None:
+        return _text("verdict.counts", **counts)
+    return _text("verdict.counts_and_margin", margin=margin, **counts)
 
 
 def _how_sure(found):

@@ -93,6 +93,7 @@ def pages():
         "alexnet": robustness_page.page(robustness(alexnet, baseline="alexnet")),
         "alone": robustness_page.page(robustness(clean=None)),
         "same": robustness_page.page(robustness(perfect)),
+        "within": robustness_page.page(robustness(perfect, clean=0.92)),
         "better": robustness_page.page(robustness(perfect, clean=0.5)),
         "errors": robustness_page.page(
             robustness(errors, clean=1.0, metric="mse", grows=False)

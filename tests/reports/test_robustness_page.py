@@ -63,6 +63,8 @@ def test_the_numbers_follow_from_the_record_beside_them(tmp_path):
     ratios = [(1 - mean[name]) / (1 - other[name]) for name in mean]
     assert mce["mce"] == pytest.approx(statistics.fmean(ratios))
     gains = {name: mean[name] - other[name] for name in mean}
+    half = 1.96 * math.sqrt(0.25 / 640)
+    assert counts.pop("margin") == pytest.approx(half)
     assert counts == {"better": 1, "worse": 1, "total": 3}
     assert key(weakest["name"]) == "shot_noise"
     assert weakest["value"]["values"]["value"] == mean["shot_noise"]
@@ -84,8 +86,24 @@ def test_the_numbers_follow_from_the_record_beside_them(tmp_path):
     shown = " ".join(re.sub(r"<[^>]*>", " ", text).split())
     assert "shot noise noise 37.5% -56.25 12.5% +25.00 0.71" in shown
     assert "accuracy is 62.5%: 31.25 points worse than on clean ones (93.8%)" in shown
-    half = 1.96 * math.sqrt(0.25 / 640)
     assert f"±{100 * half:.2f} points" in shown
+
+
+def test_what_may_be_chance_is_no_difference(tmp_path):
+    half = 1.96 * math.sqrt(0.25 / 640)
+    for gap, key in ((0.9 * half, "within"), (1.1 * half, "worse"), (0, "same")):
+        table = {"fog": {"1": 0.5}}
+        record = samples.robustness(table, clean=0.5 + gap)
+        assert written(record, tmp_path)[1]["verdict"][0]["key"].endswith(key)
+        record = samples.robustness(
+            table, baseline=samples.robustness({"fog": {"1": 0.5 + gap}})
+        )
+        (counts,) = (
+            one["values"]
+            for one in written(record, tmp_path)[1]["verdict"]
+            if one["key"].endswith("counts_and_margin")
+        )
+        assert counts["better"] == 0 and counts["worse"] == (key == "worse")
 
 
 def test_a_metric_that_shrinks_is_worse_where_it_is_larger(tmp_path):
