@@ -8,6 +8,7 @@ import dataclasses
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_dsd.analysis import evaluation, pruned_masks, results, same_model
 from keras_dsd.analysis import moments as moments_
@@ -152,7 +153,8 @@ def returned_loss(run, model, data, *, batch_size=None, verbose=1):
 
         def logs(paths):
             variables = [weights[path] for path in paths]
-            with held.masked(variables, [masks[path] for path in paths]):
+            lives = [ops.convert_to_tensor(masks[path]) for path in paths]
+            with held.masked(variables, lives):
                 logs = model.evaluate(**given, verbose=0, return_dict=True)
             bar.add(1)
             return {name: float(value) for name, value in logs.items()}
@@ -166,5 +168,5 @@ def returned_loss(run, model, data, *, batch_size=None, verbose=1):
 
 
 def _back(value, mask):
-    values = keras.ops.convert_to_numpy(value)
+    values = ops.convert_to_numpy(value)
     return int(np.count_nonzero(values[~mask]))
