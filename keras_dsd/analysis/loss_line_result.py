@@ -65,12 +65,15 @@ class LossLine:
 
     def __str__(self):
         """Returns the line as a table."""
-        rows = zip(self.fractions, self.losses, self.values, strict=True)
+        columns = {"fraction": self.fractions, "loss": self.losses}
+        barriers = {"the loss": self.barrier}
+        if self.metric != "loss":
+            columns[self.metric] = self.values
+            barriers[self.metric] = self.metric_barrier
+        told = ", ".join(f"{value:.4g} of {name}" for name, value in barriers.items())
         return (
-            results.table(["fraction", "loss", self.metric], rows)
-            + f"\n\nBarrier: {self.barrier:.4g} of the loss, "
-            f"{self.metric_barrier:.4g} of {self.metric}. Moving statistics of batch "
-            "normalization: "
+            results.table(list(columns), zip(*columns.values(), strict=True))
+            + f"\n\nBarrier: {told}. Moving statistics, where there are any: "
             + ("interpolated." if self.batch_norm == "interpolate" else "re-estimated.")
         )
 

@@ -100,6 +100,9 @@ def test_the_result_in_all_its_forms():
     assert np.isnan(line.barrier)
     assert line.metric_barrier == pytest.approx(0.2)
     assert json.loads(json.dumps(line.to_dict()))["losses"] == [1.0, "nan", 3.0]
+    assert "Barrier: nan of the loss, 0.2 of acc." in str(line)
+    alone = analysis.LossLine("loss", False, [0, 1], [1.0, 2.0], [1.0, 2.0], "x")
+    assert str(alone).splitlines()[0].split() == ["fraction", "loss"]
     figure = line.plot()
     assert [len(ax.lines) for ax in figure.axes] == [2, 1]
     assert line.plot(ax=figure.add_subplot()) is figure
