@@ -17,6 +17,7 @@ import keras
 
 from keras_dsd._shared import keras_private
 from keras_dsd.deploy import inputs as model_inputs
+from keras_dsd.deploy import onnx_operations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +55,22 @@ def _converted(name):
     """Returns a function that writes a format of TensorFlow's converters.
 
     On other backends a process with that backend does, from a `.keras` file: Keras has
-    no way from JAX to LiteRT, and one way for all means one kind of file.
+    no way from JAX to LiteRT, and one way for all means one kind of file. It may also
+    trace a model anew, which finds the constants that an ONNX file lacks.
     """
 
     def write(model, path, options, batch):
         if keras.backend.backend() == "tensorflow" and not options.get("blocks"):
+            if name == "onnx":
+                onnx_operations.add()
             with warnings.catch_warnings():
                 # Of NumPy, in what Keras does for older versions of `tf2onnx`.
                 warnings.simplefilter("ignore", FutureWarning)
                 model.export(path, format=name, verbose=False, **options)
-        else:
-            _in_another_process(model, path, name, options, batch)
+            count = len(batch.flat())
+            if name != "onnx" or not onnx_operations.constants(path, count):
+                return
+        _in_another_process(model, path, name, options, batch)
 
     return write
 

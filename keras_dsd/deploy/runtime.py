@@ -77,16 +77,27 @@ class LiteRT:
         with open(path, "rb") as file:
             self.content = file.read()
         self.runtime = f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
-        if b"FlexTensorList" in self.content:
-            raise RuntimeError(
-                "the model loops over time with operations of TensorFlow's that LiteRT "
-                "does not have: build its recurrent layers with unroll=True"
-            )
+        self.check_operations()
         self.interpreter = Interpreter(model_content=self.content, num_threads=1)
         ((self.key, names),) = self.interpreter.get_signature_list().items()
         self.inputs = in_order(names["inputs"], structure["names"])
         self.outputs = natural(names["outputs"])
         self.runner = self.interpreter.get_signature_runner(self.key)
+
+    def check_operations(self):
+        """Raises an error where operations were left to TensorFlow, by their names."""
+        found = sorted(set(re.findall(rb"Flex([A-Z]\w+)", self.content)))
+        lost = ", ".join(map(bytes.decode, found))
+        if "TensorList" in lost:
+            raise RuntimeError(
+                "the model loops over time with operations of TensorFlow's that LiteRT "
+                "does not have: build its recurrent layers with unroll=True"
+            )
+        if lost:
+            raise RuntimeError(
+                f"LiteRT has no operations for TensorFlow's {lost}. It has hardly any "
+                "in half precision: build such a model in float32 and set its weights"
+            )
 
     def run(self, arrays):
         """Returns the outputs of one batch, flat."""

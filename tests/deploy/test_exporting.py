@@ -94,6 +94,28 @@ def test_models_of_many_shapes(name, format, tmp_path):
 
 
 @on_tensorflow
+def test_what_tf2onnx_lacks(tmp_path):
+    """A model's constants are in the file, no inputs of it; so is the exact GELU."""
+    keras.utils.set_random_seed(0)
+    normalize = layers.Normalization(mean=[0.4, 0.5, -2.0], variance=[0.1, 0.2, 4.0])
+    head = layers.Dense(4, activation="gelu")
+    model = keras.Sequential([keras.Input((3,)), normalize, head])
+    found = deploy.export(model, tmp_path / "m.onnx", format="onnx")
+    assert len(found.inputs) == 1
+    assert found.max_difference <= found.tolerance
+
+
+@on_tensorflow
+def test_half_precision_in_litert(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), layers.Conv2D(2, 3, dtype="mixed_float16")]
+    )
+    with pytest.raises(deploy.ExportError, match=r"Conv2D.* float32"):
+        deploy.export(model, tmp_path / "m.tflite", format="litert")
+    assert not list(tmp_path.iterdir())
+
+
+@on_tensorflow
 def test_what_litert_has_no_operations_for(tmp_path):
     model, x = zoo.MODELS["recurrent"]()
     with pytest.raises(deploy.ExportError, match="unroll=True"):
