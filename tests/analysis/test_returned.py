@@ -88,6 +88,21 @@ def test_of_weights_that_are_zero_still():
     assert found.stayed[kernel.path].mean == pytest.approx(7 / 3)
 
 
+def test_of_a_weight_that_is_read_in_pieces():
+    """Whose second piece begins within a byte of the mask."""
+    shape = (1100, 1001)
+    model = keras.Sequential([keras.Input(shape[:1]), keras.layers.Dense(shape[1])])
+    kernel = model.layers[0].kernel
+    mask = np.random.default_rng(0).random(shape) < 0.3
+    kernel.assign(np.where(mask, 2.0, -0.25))
+    found = analysis.returned({kernel.path: mask}, model)
+    back, stayed = found.groups()
+    assert (back.count, back.largest) == (np.count_nonzero(~mask), 0.25)
+    assert (stayed.count, stayed.mean) == (np.count_nonzero(mask), 2.0)
+    counted = analysis.histograms([model]).total().sum(axis=(0, 2)).tolist()
+    assert counted == [back.count, stayed.count]
+
+
 def test_table_and_picture(run, tmp_path):
     found = analysis.returned(run[0] / "kept")
     lines = str(found).splitlines()
