@@ -50,7 +50,7 @@ def run(tmp_path_factory):
     keras.utils.set_random_seed(1)
     model = dsd.make_prunable(helpers.mlp())
     model.compile("adam", "mse", run_eagerly=True)
-    kept = analysis.Snapshots(folder / "kept", every=1, verbose=0)
+    kept = analysis.Snapshots(folder / "kept", every=1, unit="steps", verbose=0)
     plan = dsd.phases.dsd(3, sparsity=0.5)
     callbacks = [
         dsd.DSDCallback(plan, verbose=0),
@@ -66,7 +66,9 @@ def test_of_snapshots_files_and_models(run):
     found = analysis.histograms(folder / "kept")
     labels = ["before pruning", "after pruning", "end of sparse", "end"]
     assert found.labels == labels
-    moments = [m for m in snapshots.read(folder / "kept") if m.at != "within"]
+    kept = snapshots.read(folder / "kept")
+    moments = [moment for moment in kept if moment.at != "within"]
+    assert len(kept) > len(moments) == 4
     for path in found.paths:
         for place, moment in enumerate(moments):
             values = moment.weights[path]

@@ -1,6 +1,7 @@
 """`analysis.Snapshots`: what it keeps, what a kill leaves of it, what is refused."""
 
 import copy
+import shutil
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd import analysis, audit
-from keras_dsd.analysis import pieces, snapshot_files, snapshots
+from keras_dsd.analysis import pieces, snapshot_files, snapshot_folder, snapshots
 from keras_dsd.layers import conversion
 from tests import helpers
 
@@ -217,6 +218,19 @@ def test_a_run_that_was_killed_goes_on(order, at, epoch, whole, tmp_path):
     # Trained to its end: nothing is trained, and nothing lost.
     assert command(tmp_path, order, keras.callbacks.Callback()) == again
     assert not list((tmp_path / "kept").glob("*unfinished*"))
+
+
+def test_what_is_of_epochs_to_be_repeated_goes(whole, tmp_path):
+    shutil.copytree(whole[0].file.parent, tmp_path / "kept")
+    notes = snapshot_files.read_notes(whole[-1].file)
+    (digest,) = notes["journal"]["2"]
+    folder = snapshot_folder.Folder(tmp_path / "kept")
+    folder.begin(3, list(whole[0].shapes.items()), digest)
+    left = snapshots.read(tmp_path / "kept")
+    expected = [moment for moment in whole if moment.epoch < 3]
+    assert 0 < len(expected) < len(whole)
+    assert [(m.at, m.step) for m in left] == [(m.at, m.step) for m in expected]
+    assert folder.run == whole[0].run and folder.last is None
 
 
 def test_runs_are_not_mixed(tmp_path):
