@@ -183,7 +183,11 @@ class Snapshots(keras.callbacks.Callback):
 
     def _begin(self, epoch):
         source = self._source
-        self._folder.begin(epoch, source.shapes, source.digest)
+        try:
+            self._folder.begin(epoch, source.shapes, source.digest)
+        except ValueError:
+            self._folder.drop_start()  # training does not begin
+            raise
 
     def _is_missing(self, epoch):
         """Whether the epoch before has been restored and its end was not kept."""

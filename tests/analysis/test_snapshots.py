@@ -249,6 +249,7 @@ def test_runs_are_not_mixed(tmp_path):
         with pytest.raises(ValueError, match=r"another run.*Received: directory="):
             train(other, kept, plan(), epochs=6, initial_epoch=5)
     assert snapshots.read(tmp_path) == after
+    assert not list(tmp_path.glob("*unfinished*"))
     # From the start: a new run.
     train(new_model(units=8), kept, plan()[:1], epochs=2)
     (only,) = snapshots.read(tmp_path)
