@@ -1,10 +1,11 @@
 """`keras-dsd audit`: the log of a run's mask updates, as a table and a plot."""
 
 import argparse
+import json
 import pathlib
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits
+from keras_dsd.cli import as_json, exits
 
 
 def add(subparsers):
@@ -21,6 +22,7 @@ def add(subparsers):
     parser.add_argument(
         "--out", metavar="PNG", help="file for the plot (default: FILE with .png)"
     )
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
@@ -32,7 +34,7 @@ def _run(parser, args):
     with exits.refusing(parser):
         records = audit.read(args.file)
         if not records:
-            print(f"No mask updates in {args.file}")
+            print("[]" if args.json else f"No mask updates in {args.file}")
             return exits.OK
         out = pathlib.Path(args.out or pathlib.Path(args.file).with_suffix(".png"))
         if out.resolve() == pathlib.Path(args.file).resolve():
@@ -41,6 +43,9 @@ def _run(parser, args):
             )
         # Before the table: a plot that can't be written is all that is to say.
         audit_view.plot(records, out)
-    audit_view.show(records)
-    print(f"Plot: {out}")
+    with as_json.apart(args.json):
+        audit_view.show(records)
+        print(f"Plot: {out}")
+    if args.json:
+        print(json.dumps(records, indent=1))
     return exits.OK

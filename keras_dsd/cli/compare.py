@@ -3,7 +3,7 @@
 import argparse
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import as_json, exits, quiet
 
 
 def add(subparsers):
@@ -33,6 +33,7 @@ def add(subparsers):
         action="store_true",
         help="print the runs and the time they will take, and train two epochs only",
     )
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
@@ -48,8 +49,10 @@ def _run(parser, args):
         if args.workers is not None:
             arguments["workers"] = args.workers
         if args.dry_run:
-            print("\n".join(planning.plan(**arguments).lines()))
+            found = planning.plan(**arguments)
+            print(found.to_json() if args.json else "\n".join(found.lines()))
             return exits.OK
-        result = studies.compare(**arguments)
-    print(result)
+        with as_json.apart(args.json):
+            result = studies.compare(**arguments)
+    print(result.to_json() if args.json else result)
     return exits.FAILED if result.failures else exits.OK

@@ -1,9 +1,10 @@
 """`keras-dsd demo`: conventional training against DSD on handwritten digits."""
 
 import argparse
+import json
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import as_json, exits, quiet
 
 
 def add(subparsers):
@@ -33,6 +34,7 @@ def add(subparsers):
     parser.add_argument(
         "--out", default="keras_dsd_demo", help="folder for the results"
     )
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
@@ -46,5 +48,8 @@ def _run(parser, args):
         settings = demo.Settings(
             seeds=args.seeds, epochs=args.epochs, sparsity=args.sparsity, out=args.out
         )
-        demo.run(settings)
+        with as_json.apart(args.json):
+            found = demo.run(settings)
+    if args.json:
+        print(json.dumps(found, indent=1))
     return exits.OK

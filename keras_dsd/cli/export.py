@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from keras_dsd.cli import exits, models, quiet
+from keras_dsd.cli import as_json, exits, models, quiet
 
 FORMATS = ("saved_model", "keras", "weights", "litert", "onnx")
 
@@ -48,7 +48,7 @@ def add(subparsers):
         "--overwrite", action="store_true", help="replace what is at PATH"
     )
     models.add_import(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 

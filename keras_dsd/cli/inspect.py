@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from keras_dsd.cli import exits, models, quiet
+from keras_dsd.cli import as_json, exits, models, quiet
 
 
 def add(subparsers):
@@ -18,7 +18,7 @@ def add(subparsers):
     )
     parser.add_argument("file", metavar="FILE", help="a .keras file")
     models.add_import(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 

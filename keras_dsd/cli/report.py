@@ -5,9 +5,9 @@ import pathlib
 import sys
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits, models, quiet
+from keras_dsd.cli import as_json, exits, models, quiet
 
-FORMS = ("markdown", "csv", "json", "plot")
+FORMS = ("markdown", "csv", "plot")
 QUESTIONS = ("against", "metric", "when", "margin")
 
 
@@ -41,6 +41,7 @@ def add(subparsers):
         help="of a run's log: a .keras file that must have the log's masks",
     )
     models.add_import(parser)
+    as_json.add(parser)
     _add_of_studies(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
@@ -49,7 +50,6 @@ def _add_of_studies(parser):
     group = parser.add_argument_group("files of a study, besides the page")
     group.add_argument("--markdown", metavar="FILE", help="write tables and verdicts")
     group.add_argument("--csv", metavar="FILE", help="write the table's numbers")
-    group.add_argument("--json", metavar="FILE", help="write all, the runs too")
     group.add_argument("--plot", metavar="FILE", help="draw it, say as .png")
     group = parser.add_argument_group("further verdicts on a study")
     group.add_argument("--against", help="compare with this method")
@@ -64,7 +64,7 @@ def _add_of_studies(parser):
 
 def _run(parser, args):
     extras.require("reports", needed_by="a page")
-    from keras_dsd.reports import language, recognition
+    from keras_dsd.reports import language, recognition, writing
 
     with exits.refusing(parser, ImportError):
         model = _inspected(args)
@@ -77,13 +77,16 @@ def _run(parser, args):
                 "--model is for the log of a run. "
                 f"Received: --model for {args.path!r}, which is of kind {kind!r}"
             )
-        if kind == "study":
-            _study(args, page)
-        else:
-            _refuse_options(args, kind)
-            _write(kind, record, args, page, model)
-            _print_verdict(page)
-        print(f"Page: {page}")
+        with as_json.apart(args.json):
+            if kind == "study":
+                _study(args, page)
+            else:
+                _refuse_options(args, kind)
+                _write(kind, record, args, page, model)
+                _print_verdict(page)
+            print(f"Page: {page}")
+        if args.json:
+            print(writing.numbers_of(page).read_text("utf-8"), end="")
     if args.open:
         _open(page)
     return exits.OK
@@ -170,7 +173,7 @@ def _study(args, page):
     if wanted:
         found = result.verdicts(**{"part": _part(wanted), **wanted})
         said += ["", *(verdict.text for verdict in found.values())]
-    for name in ("markdown", "csv", "json"):
+    for name in ("markdown", "csv"):
         if getattr(args, name):
             getattr(result, f"to_{name}")(getattr(args, name))
     if args.plot:

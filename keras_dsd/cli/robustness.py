@@ -3,7 +3,7 @@
 import argparse
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import as_json, exits, quiet
 
 
 def add(subparsers):
@@ -26,6 +26,7 @@ def add(subparsers):
         default="keras_dsd_robustness",
         help="folder for the results (default: keras_dsd_robustness)",
     )
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
@@ -144,6 +145,8 @@ def _run(parser, args):
     from keras_dsd.robustness import command
 
     arguments = {name: getattr(args, name) for name in command.ARGUMENTS}
-    with exits.refusing(parser):
-        command.run(command.Settings(**arguments))
+    with exits.refusing(parser), as_json.apart(args.json):
+        report = command.run(command.Settings(**arguments))
+    if args.json:
+        print(report.to_json(), end="")
     return exits.OK

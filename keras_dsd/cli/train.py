@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from keras_dsd._shared import extras, table_files
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import as_json, exits, quiet
 
 METHODS = ("dsd", "static", "set", "rigl", "mest", "granet", "snfs")
 SCHEDULES = ("constant", "cosine")
@@ -125,7 +125,7 @@ def _add_results(parser):
     group.add_argument(
         "--dry-run", action="store_true", help="print what would be pruned, and exit"
     )
-    group.add_argument("--json", action="store_true", help="print results as JSON")
+    as_json.add(group)
 
 
 def _run(parser, args):

@@ -3,7 +3,7 @@
 import argparse
 
 from keras_dsd._shared import extras
-from keras_dsd.cli import exits, quiet
+from keras_dsd.cli import as_json, exits, quiet
 
 
 def add(subparsers):
@@ -32,7 +32,7 @@ def add(subparsers):
     parser.add_argument(
         "--workers", type=int, help="how many at once (default: as STUDY says)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write all, the runs too")
+    as_json.add(parser)
     parser.set_defaults(run=lambda args: _run(parser, args))
 
 
@@ -48,9 +48,8 @@ def _run(parser, args):
         for name in ("trials", "workers"):
             if getattr(args, name) is not None:
                 arguments[name] = getattr(args, name)
-        found = studies.tune(**arguments)
-        if args.json:
-            found.to_json(args.json)
-    print(found)
+        with as_json.apart(args.json):
+            found = studies.tune(**arguments)
+    print(found.to_json() if args.json else found)
     failed = any(one["value"] is None for one in found.trials)
     return exits.FAILED if failed or found.confirmed.failures else exits.OK

@@ -5,6 +5,7 @@ Knows studies and how they are played.
 """
 
 import dataclasses
+import json
 import time
 
 from keras_dsd.studies.compare import is_finished, look
@@ -36,6 +37,10 @@ class Plan:
         """How long all of it will take, about."""
         one = self.start_seconds + self.epochs * self.epoch_seconds
         return one * -(-len(self.runs) // self.workers)
+
+    def to_json(self):
+        """Returns it as JSON, how long it will take (`seconds`) too."""
+        return json.dumps({**dataclasses.asdict(self), "seconds": self.seconds})
 
     def lines(self):
         """Returns it in words, a list of lines, one for each method's runs."""

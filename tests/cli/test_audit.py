@@ -1,5 +1,6 @@
 """`keras-dsd audit`: a table and a plot of a log, or one line of what is wrong."""
 
+import json
 import re
 import sys
 
@@ -41,6 +42,12 @@ def test_audit_prints_and_plots(out, log, capsys, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(tmp_path.iterdir()) == sorted([log, picture])
     assert log.read_bytes() == before
+
+
+def test_audit_as_json(log, capsys):
+    assert cli.main(["audit", str(log), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["step"], found["explored"]) == (1234, 0.75)
 
 
 def test_a_terminal_without_colours(log, capsys, monkeypatch):

@@ -106,7 +106,9 @@ def test_compare_makes_the_study_and_goes_on(runs, tmp_path, capsys):
     assert (
         "No difference shown between deep and conventional" in capsys.readouterr().out
     )
-    assert cli.main(["compare", study(tmp_path), "--workers", "2"]) == 0
+    again = ["compare", study(tmp_path), "--workers", "2", "--json"]
+    assert cli.main(again) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 6
     assert len(runs.made) == 6
     assert len(list((tmp_path / "result").glob("runs/*/*.json"))) == 6
 
@@ -124,6 +126,9 @@ def test_a_dry_run_tells_and_writes_nothing(runs, tmp_path, capsys):
     assert "deep: seeds 0, 1\n" in said
     assert "6 runs of 6 epochs\n" in said
     assert "2 at a time: 2 s an epoch" in said  # as the made-up look found
+    assert cli.main(["compare", path, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["runs"][0] == ["conventional", 0] and plan["epoch_seconds"] == 2
     assert not runs.made
     assert not (tmp_path / "result").exists()
 

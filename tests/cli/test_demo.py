@@ -1,5 +1,6 @@
 """`keras-dsd demo`, before it works; its work is in tests/studies."""
 
+import json
 import sys
 
 import pytest
@@ -36,6 +37,18 @@ def test_demo_hands_on_its_arguments(tmp_path, settings):
     options = ["--seeds", "2", "--epochs", "9", "--sparsity", "0.5", "--out", str(out)]
     assert cli.main(["demo", *options]) == 0
     assert settings == [demo.Settings(seeds=2, epochs=9, sparsity=0.5, out=out)]
+
+
+def test_demo_as_json(tmp_path, capsys, monkeypatch):
+    def run(settings):
+        print("a table")
+        return {"seeds": settings.seeds}
+
+    monkeypatch.setattr(demo, "run", run)
+    assert cli.main(["demo", "--out", str(tmp_path / "out"), "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"seeds": 3}
+    assert said.err == "a table\n"
 
 
 @pytest.mark.parametrize(

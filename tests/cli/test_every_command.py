@@ -59,6 +59,13 @@ def test_help_has_examples(command, capsys, monkeypatch):
 
 
 @every_command
+def test_results_can_be_had_as_json(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert "print the results as JSON" in " ".join(capsys.readouterr().out.split())
+
+
+@every_command
 @pytest.mark.parametrize("wrong", ["--sparsty=0.3", "--out", "too many names here"])
 def test_typing_errors_are_one_line(command, wrong, capsys):
     said = refusal([command, *LINES[command], *wrong.split(" ")], capsys)

@@ -218,9 +218,10 @@ def test_from_the_command_line(searched, monkeypatch, tmp_path, capsys):
         "[space]\nsparsity = 0.5\n[fit]\nbatch_size = 8\n"
     )
     line = ["tune", str(tmp_path / "study.toml"), "--trials", "2"]
-    assert cli.main([*line, "--json", str(tmp_path / "all.json")]) == 0
+    assert cli.main(line) == 0
     assert "Best of 2 trials" in capsys.readouterr().out
-    assert len(json.loads((tmp_path / "all.json").read_text())["trials"]) == 2
+    assert cli.main([*line, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["trials"]) == 2
     (tmp_path / "study.toml").write_text("epochs = 6\n")
     with pytest.raises(SystemExit) as stop:
         cli.main(line)
