@@ -68,13 +68,13 @@ class Churn:
         Raises:
             ValueError: there is none of that path.
         """
-        chosen = self._chosen(path)
+        chosen = results.chosen(self.paths, path)
         active = sum(self.active[one] for one in chosen)
         return sum(self.grown[one] for one in chosen) / np.maximum(active, 1)
 
     def sparsity(self, path=None):
         """Returns the fraction of the connections that are not active, (T,)."""
-        chosen = self._chosen(path)
+        chosen = results.chosen(self.paths, path)
         active = sum(self.active[one] for one in chosen)
         return 1 - active / max(sum(self.sizes[one] for one in chosen), 1)
 
@@ -83,7 +83,7 @@ class Churn:
 
         Counted from the first moment; in a log, from the beginning of each phase.
         """
-        chosen = self._chosen(path)
+        chosen = results.chosen(self.paths, path)
         if None not in self.explored:
             total = max(sum(self.sizes[one] for one in chosen), 1)
             return sum(self.explored[one] for one in chosen) / total
@@ -93,13 +93,6 @@ class Churn:
                 f"Received: path={path!r}"
             )
         return self.explored[None]
-
-    def _chosen(self, path):
-        if path is not None and path not in self.active:
-            raise ValueError(
-                f"There is no such weight. Known: {self.paths}. Received: path={path!r}"
-            )
-        return self.paths if path is None else [path]
 
     def to_dict(self):
         """Returns all of it as plain lists, what there is not as `None`."""

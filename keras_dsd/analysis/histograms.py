@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from keras_dsd._shared import extras
-from keras_dsd.analysis import octaves, weight_sources
+from keras_dsd.analysis import octaves, results, weight_sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +65,7 @@ class Histograms:
         return zeros / np.maximum(size + self._sum(self.not_finite, path), 1)
 
     def _sum(self, of, path):
-        if path is not None and path not in self.counts:
-            raise ValueError(
-                f"There is no such weight. Known: {self.paths}. Received: path={path!r}"
-            )
-        return np.sum([of[one] for one in ([path] if path else self.paths)], axis=0)
+        return np.sum([of[one] for one in results.chosen(self.paths, path)], axis=0)
 
     def to_dict(self):
         """Returns all of it as plain values, for JSON."""

@@ -52,7 +52,9 @@ class Overlap:
         Raises:
             ValueError: there is none of that path.
         """
-        shared = np.sum([self.shared[one] for one in self._chosen(path)], axis=0)
+        shared = np.sum(
+            [self.shared[one] for one in results.chosen(self.paths, path)], axis=0
+        )
         return _over_union(shared, np.diag(shared))
 
     def chance(self, path=None):
@@ -64,7 +66,7 @@ class Overlap:
         as sparse.
         """
         expected, active = [], []
-        for one in self._chosen(path):
+        for one in results.chosen(self.paths, path):
             own = np.diag(self.shared[one])
             expected.append(np.outer(own, own) / max(self.sizes[one], 1))
             active.append(own)
@@ -77,7 +79,7 @@ class Overlap:
         leaves none, as in a dense weight.
         """
         excess, variance = 0.0, 0.0
-        for one in self._chosen(path):
+        for one in results.chosen(self.paths, path):
             n, shared = self.sizes[one], self.shared[one]
             active = np.diag(shared).astype("float64")
             excess = excess + shared - np.outer(active, active) / max(n, 1)
@@ -85,13 +87,6 @@ class Overlap:
             variance = variance + left / max(n, 1) ** 2 / max(n - 1, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(variance > 0, excess / np.sqrt(variance), np.nan)
-
-    def _chosen(self, path):
-        if path is not None and path not in self.shared:
-            raise ValueError(
-                f"There is no such weight. Known: {self.paths}. Received: path={path!r}"
-            )
-        return self.paths if path is None else [path]
 
     def to_dict(self):
         """Returns the counts, and the IoU of all together, as plain lists."""

@@ -41,6 +41,19 @@ def _cell(value):
     return f"{value:,}" if isinstance(value, int) else value
 
 
+def chosen(paths, path=None):
+    """Returns the paths of weights to look at: one, or all of them with `None`.
+
+    Raises:
+        ValueError: there is no weight of that path.
+    """
+    if path is not None and path not in paths:
+        raise ValueError(
+            f"There is no such weight. Known: {list(paths)}. Received: path={path!r}"
+        )
+    return list(paths) if path is None else [path]
+
+
 def axes(ax, height=4.5, *, needed_by):
     """Returns the matplotlib `Axes` to draw into: `ax`, or those of a new figure.
 

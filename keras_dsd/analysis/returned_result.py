@@ -75,34 +75,29 @@ class Returned:
         Raises:
             ValueError: there is none of that path.
         """
-        chosen = self._chosen(path)
+        chosen = results.chosen(self.paths, path)
         pruned = sum(self.pruned[one] for one in chosen)
         back = sum(self.came_back[one].count for one in chosen)
         return back / pruned if pruned else math.nan
 
     def total(self, path=None):
         """Returns the counts of a weight, or of all together, int array (2, B)."""
-        return np.sum([self.counts[one] for one in self._chosen(path)], axis=0)
+        return np.sum(
+            [self.counts[one] for one in results.chosen(self.paths, path)], axis=0
+        )
 
     def groups(self, path=None):
         """Returns the `Group`s (came back, stayed) of a weight, or of all together."""
         return tuple(
-            _together([held[one] for one in self._chosen(path)])
+            _together([held[one] for one in results.chosen(self.paths, path)])
             for held in (self.came_back, self.stayed)
         )
-
-    def _chosen(self, path):
-        if path is not None and path not in self.counts:
-            raise ValueError(
-                f"There is no such weight. Known: {self.paths}. Received: path={path!r}"
-            )
-        return self.paths if path is None else [path]
 
     def __str__(self):
         head = ["weight", "pruned", "came back", "mean |w|", "rms", "largest"]
         rows = []
         for path in [None, *self.paths]:
-            pruned = sum(self.pruned[one] for one in self._chosen(path))
+            pruned = sum(self.pruned[one] for one in results.chosen(self.paths, path))
             groups = map(dataclasses.astuple, self.groups(path))
             rows.append([path or "all together", pruned, *itertools.chain(*groups)])
         return results.table([*head, "stayed", "mean |w|", "rms", "largest"], rows)

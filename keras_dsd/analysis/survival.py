@@ -54,11 +54,7 @@ class Survival:
         Raises:
             ValueError: there is none of that path.
         """
-        if path is not None and path not in self.alive:
-            raise ValueError(
-                f"There is no such weight. Known: {self.paths}. Received: path={path!r}"
-            )
-        chosen = self.paths if path is None else [path]
+        chosen = results.chosen(self.paths, path)
         return np.sum([self.alive[one] for one in chosen], axis=0)
 
     def at_risk(self, path=None):
