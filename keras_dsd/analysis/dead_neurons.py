@@ -55,7 +55,7 @@ class UnconnectedUnits:
 
 
 @dataclasses.dataclass(frozen=True)
-class DeadNeurons:
+class DeadNeurons(results.Record):
     """What `dead_neurons` found; prints as two tables.
 
     Args:
@@ -93,10 +93,6 @@ class DeadNeurons:
                 ),
             ]
         )
-
-    def to_dict(self):
-        """Returns all of it as a dict."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws the shares of zero and of constant units as bars, by layer.

@@ -35,7 +35,7 @@ class RankRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class EffectiveRank:
+class EffectiveRank(results.Record):
     """What `effective_rank` found; prints as a table.
 
     Args:
@@ -52,10 +52,6 @@ class EffectiveRank:
             for row in self.rows
         ]
         return results.table(head, rows)
-
-    def to_dict(self):
-        """Returns all of it as a dict; numbers that are not finite as text."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws both ranks as bars, each as a share of the rank that there can be.

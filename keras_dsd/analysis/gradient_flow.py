@@ -38,7 +38,7 @@ class FlowRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientFlow:
+class GradientFlow(results.Record):
     """What `gradient_flow` found; prints as a table.
 
     Args:
@@ -67,10 +67,6 @@ class GradientFlow:
             [*dataclasses.astuple(row), row.share] for row in (*self.rows, self.total)
         ]
         return results.table(head, rows)
-
-    def to_dict(self):
-        """Returns all of it as a dict; numbers that are not finite as text."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws both norms as bars.

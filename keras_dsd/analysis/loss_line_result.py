@@ -13,7 +13,7 @@ BATCH_NORM = ("interpolate", "reestimate")
 
 
 @dataclasses.dataclass(frozen=True)
-class LossLine:
+class LossLine(results.Record):
     """Loss and a metric along the straight line between two sets of weights.
 
     Prints as a table.
@@ -76,10 +76,6 @@ class LossLine:
             + f"\n\nBarrier: {told}. Moving statistics, where there are any: "
             + ("interpolated." if self.batch_norm == "interpolate" else "re-estimated.")
         )
-
-    def to_dict(self):
-        """Returns all of it as a dict; numbers that are not finite as text."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws the loss and, on an axis to the right, the metric.

@@ -10,9 +10,13 @@ from keras_dsd._shared import extras
 from keras_dsd.analysis import tables
 
 
-def to_dict(result):
-    """Returns a dataclass as a dict for JSON: numbers that are not finite as text."""
-    return _plain(dataclasses.asdict(result))
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A result whose fields are all that there is to it."""
+
+    def to_dict(self):
+        """Returns all of it as a dict for JSON; what is not finite as text."""
+        return _plain(dataclasses.asdict(self))
 
 
 def _plain(value):

@@ -15,7 +15,7 @@ from keras_dsd.analysis import moments as moments_
 
 
 @dataclasses.dataclass(frozen=True)
-class ReturnedLoss:
+class ReturnedLoss(results.Record):
     """The loss without the weights that came back. Prints as a table.
 
     Args:
@@ -70,10 +70,6 @@ class ReturnedLoss:
         for path, logs in self.by_weight.items():
             rows.append([path, self.came_back[path], *logs.values()])
         return results.table(["without those of", "came back", *names], rows)
-
-    def to_dict(self):
-        """Returns all of it as a dict for JSON; what is not finite as text."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws by how much the loss is higher without what came back.

@@ -9,7 +9,7 @@ from keras_dsd.analysis import results
 
 
 @dataclasses.dataclass(frozen=True)
-class Sharpness:
+class Sharpness(results.Record):
     """The largest eigenvalue of the Hessian of a loss, as power iteration found it.
 
     Prints as a few lines.
@@ -59,10 +59,6 @@ class Sharpness:
             f"{negative}Over {self.weights:,} weights, on {self.items:,} items; "
             f"vectors took {self.vector_bytes:,} bytes."
         )
-
-    def to_dict(self):
-        """Returns all of it as a dict; numbers that are not finite as text."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws what the eigenvalue was taken for at each iteration.

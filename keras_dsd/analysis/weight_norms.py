@@ -33,7 +33,7 @@ class NormRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class WeightNorms:
+class WeightNorms(results.Record):
     """What `weight_norms` found; prints as a table.
 
     Args:
@@ -49,10 +49,6 @@ class WeightNorms:
         head = ["weight", "size", "nonzero", "norm", "rms", "largest"]
         rows = [dataclasses.astuple(row) for row in self.rows]
         return results.table(head, rows) + f"\n\nAll together: {self.total:.4g}."
-
-    def to_dict(self):
-        """Returns all of it as a dict; numbers that are not finite as text."""
-        return results.to_dict(self)
 
     def plot(self, ax=None):
         """Draws the norms as bars.

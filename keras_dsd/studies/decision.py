@@ -133,12 +133,8 @@ def _values(result, name, asked):
 
 
 def _level(values):
-    numbers = list(values.values())
-    several = len(numbers) > 1
-    return {
-        "mean": statistics.fmean(numbers) if numbers else None,
-        "deviation": statistics.stdev(numbers) if several else None,
-    }
+    mean, deviation = tables.spread(values)
+    return {"mean": mean, "deviation": deviation}
 
 
 def _told(verdict):

@@ -20,9 +20,9 @@ def rows(result, against):
         verdict = found.get(name)
         seconds = result.values(name, "seconds")
         both = sorted(base.keys() & seconds.keys())
-        last = _spread(result.values(name))
-        best = _spread(_or_none(result, name, when="best"))
-        corrupted = _spread(_or_none(result, name, "corrupted"))
+        last = spread(result.values(name))
+        best = spread(_or_none(result, name, when="best"))
+        corrupted = spread(_or_none(result, name, "corrupted"))
         models = [run["model"] for run in runs]
         made.append(
             {
@@ -234,7 +234,11 @@ def _or_none(result, name, metric=None, **arguments):
         return {}
 
 
-def _spread(values):
+def spread(values):
+    """Returns mean and standard deviation of {seed: value}; `None` where none is.
+
+    Both are the mean where that is not finite.
+    """
     numbers = list(values.values())
     if not numbers:
         return None, None

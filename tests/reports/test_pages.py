@@ -15,6 +15,7 @@ from keras_dsd.reports import language as languages
 from keras_dsd.reports.language import Language
 from keras_dsd.reports.page import Text
 from tests.reports import samples
+from tests.reports.page_texts import texts
 
 pytestmark = pytest.mark.one_backend
 LARGEST = 1_000_000  # bytes of a page
@@ -23,18 +24,6 @@ LARGEST = 1_000_000  # bytes of a page
 def forms_of(sentence):
     """Returns a list of a sentence, or of each of its forms."""
     return list(sentence.values()) if isinstance(sentence, dict) else [sentence]
-
-
-def said(value):
-    """Yields all texts in a page's record, as dicts with key, text and values."""
-    if isinstance(value, dict):
-        if value.keys() == {"key", "text", "values"}:
-            yield value
-        for one in value.values():
-            yield from said(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from said(one)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +47,7 @@ def test_the_kinds_of_these_pages_say_every_sentence(pages):
     told = {
         text["key"]
         for page in pages.values()
-        for text in said(forms.record(page, Language()))
+        for text in texts(forms.record(page, Language()))
     }
     drawn = {"robustness.where.line", "robustness.where.dot"}
     names = {key for key in known if key.startswith("robustness.name.")}
@@ -70,12 +59,12 @@ def test_japanese_pages_hold_no_english_sentence(pages):
     for page in pages.values():
         record = forms.record(page, Language("ja"))
         text = forms.html(page, Language("ja"))
-        for one in said(record):
+        for one in texts(record):
             for sentence in forms_of(languages._sentences("en")[one["key"]]):
                 for literal, *_ in string.Formatter().parse(sentence):
                     if len(literal.split()) > 2:
                         assert literal.strip() not in text, one["key"]
-        letters = "".join(text["text"] for text in said(record["verdict"]))
+        letters = "".join(text["text"] for text in texts(record["verdict"]))
         assert re.search("[ぁ-ん]", letters)
     # Letters of ours that are neither names nor numbers are Japanese.
     for key, sentence in japanese.items():
@@ -91,7 +80,7 @@ def test_the_json_of_a_page_says_what_the_page_says(pages, language, tmp_path):
         record = json.loads((tmp_path / f"{name}.page.json").read_text("utf-8"))
         shown = re.sub(r"<[^>]*>", "\n", path.read_text("utf-8"))
         spoken = Language(language)
-        for text in said(record["sections"] + record["verdict"]):
+        for text in texts(record["sections"] + record["verdict"]):
             # Anew from key and numbers.
             again = spoken.say(Text(text["key"], _texts(text["values"])))
             assert again == text["text"]

@@ -12,6 +12,7 @@ pytest.importorskip("babel")
 from keras_dsd import audit, reports
 from keras_dsd.reports import forms, run_page, run_record
 from keras_dsd.reports.language import Language
+from tests.reports.page_texts import texts
 
 pytestmark = pytest.mark.one_backend
 
@@ -66,17 +67,6 @@ def model(held, *, phase=0, in_force=2, strays=0, epoch=2):
             for path, mask in held.items()
         ],
     }
-
-
-def texts(value):
-    if isinstance(value, dict):
-        if "key" in value and "text" in value:
-            yield value
-        for item in value.values():
-            yield from texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts(item)
 
 
 def shown(log, tmp_path, **asked):

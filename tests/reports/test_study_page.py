@@ -18,6 +18,7 @@ from keras_dsd.reports import forms, language, study_page
 from keras_dsd.reports.language import Language
 from keras_dsd.reports.page import Picture
 from keras_dsd.studies import Result, decision, records
+from tests.reports.page_texts import texts
 from tests.studies import fake
 
 pytestmark = pytest.mark.one_backend
@@ -149,18 +150,6 @@ def tables(page):
         for block in section["blocks"]
         if "table" in block
     }
-
-
-def texts(value):
-    """Yields all texts of a page's JSON."""
-    if isinstance(value, dict):
-        if "key" in value and "text" in value:
-            yield value
-        for item in value.values():
-            yield from texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts(item)
 
 
 def numbers(values):
