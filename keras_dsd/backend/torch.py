@@ -91,7 +91,9 @@ def masked(value, mask):
     differentiated = torch.is_grad_enabled() and value.requires_grad
     on_cpu = value.device.type == "cpu"
     if differentiated or not on_cpu or torch.compiler.is_compiling():
-        return torch.where(mask, value, torch.zeros((), dtype=value.dtype))
+        # The zero lies where the value does: PyTorch would copy one from the host, and
+        # wait for it, in each step.
+        return torch.where(mask, value, value.new_zeros(()))
     integer = _INTEGERS[value.element_size()]
     result = torch.empty(value.shape, dtype=integer)
     tensors = result, value.view(integer), mask.view(torch.int8)
@@ -116,7 +118,9 @@ def compiled_update_each(choose, apply, units):
 
     @torch.no_grad()
     def run(*columns):
-        for variables, *args in zip(units, *columns, strict=True):
+        # Of a tensor on a device, reading each row would be a wait of its own.
+        near = [c if isinstance(c, list) else c.tolist() for c in columns]
+        for variables, *args in zip(units, *near, strict=True):
             values = [variable.value for variable in variables]
             chosen = choose(values, *args)
             for new, *olds in torch_pieces.of(chosen, *values):
@@ -176,15 +180,20 @@ def elementwise(function):
 def find_cuts(scores, zeros, groups):
     """See `backend`."""
     cuts: list = [None] * len(scores)
-    for indices, lost in zip(groups, zeros, strict=True):
+    for indices, lost in zip(groups, torch.as_tensor(zeros).tolist(), strict=True):
         group = [scores[i] for i in indices]
-        key, index, largest = torch_cuts.cut(group, int(lost), bits)
+        key, index, largest = torch_cuts.cut(group, lost, bits)
         infinity, _ = KEYS[keras.backend.standardize_dtype(group[0].dtype)]
         for i, top in zip(indices, largest, strict=True):
-            pair = torch.tensor([key, index], device=top.device)
-            cuts[i] = *pair, top < infinity
+            cuts[i] = key, index, top < infinity
             index -= scores[i].numel()
-    return Cuts(*map(torch.stack, zip(*cuts, strict=True)))
+    keys, places, finite = map(list, zip(*cuts, strict=True))
+    device = finite[0].device
+    return Cuts(
+        torch.tensor(keys, device=device),
+        torch.tensor(places, device=device),
+        torch.stack(finite),
+    )
 
 
 def stays(x, key, index):
