@@ -5,7 +5,7 @@ Imports neither: who measures hands in the one that runs.
 
 BATCHES = 10  # in an epoch
 NAMES = ("mlp", "mlp128", "cnn", "lstm", "transformer")
-MORE = (*NAMES, "gru", "mobilenet", "bert")
+MORE = (*NAMES, "gru", "mobilenet", "unet", "bert")
 LARGE = ("resnet50", "transformer100m")  # for devices
 TINY = "tiny"  # to see that a benchmark runs
 
@@ -44,6 +44,8 @@ def build(keras, name):
             input_tensor=inputs, weights=None, classes=10, classifier_activation=None
         )
         return outputs, 16
+    if name == "unet":
+        return _unet(keras, (24, 48, 96)), 8
     if name == "bert":
         return _bert(keras), 32
     if name == "resnet50":
@@ -66,6 +68,28 @@ def _transformer(keras, blocks, width, heads, length):
         y = layers.Dense(width)(layers.Dense(4 * width, activation="gelu")(x))
         x = layers.LayerNormalization()(layers.Add()([x, y]))
     return keras.Model(inputs, layers.Dense(10)(layers.Flatten()(x)))
+
+
+def _unet(keras, channels):
+    """Down and up again by transposed convolutions, all sides joined across."""
+    layers = keras.layers
+
+    def twice(x, filters):
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        return x
+
+    inputs = x = keras.Input((64, 64, 3))
+    sides = []
+    for filters in channels[:-1]:
+        sides.append(twice(x, filters))
+        x = layers.MaxPooling2D()(sides[-1])
+    x = twice(x, channels[-1])
+    for filters in reversed(channels[:-1]):
+        x = layers.Conv2DTranspose(filters, 2, strides=2)(x)
+        x = twice(layers.Concatenate()([sides.pop(), x]), filters)
+    x = layers.Conv2D(10, 1)(x)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
 
 
 def _bert(keras):
