@@ -98,7 +98,7 @@ def masked(value, mask):
     result = torch.empty(value.shape, dtype=integer)
     tensors = result, value.view(integer), mask.view(torch.int8)
     for kept, given, flags in torch_pieces.of(*tensors):
-        kept.copy_(flags.neg()).bitwise_and_(given)  # all bits, or none
+        kept.copy_(flags).mul_(given)  # integers: all bits, or none
     return result.view(value.dtype)
 
 
