@@ -16,7 +16,7 @@ def _arguments(given):
     parser = argparse.ArgumentParser(
         prog="python -m tests.results",
         description=__doc__,
-        epilog="The same command goes on where the last one stopped. KERAS_BACKEND "
+        epilog="The same command makes what has no line yet. KERAS_BACKEND "
         "chooses the backend of the runs (default here: jax).",
     )
     parser.add_argument("--part", help="which part to play: regimes, language, speech")
@@ -34,7 +34,7 @@ def _arguments(given):
     parser.add_argument(
         "--studies",
         default=str(ROOT.parent / "results"),
-        help="folder of the studies, with which runs go on; default: %(default)s",
+        help="folder of the studies under way; default: %(default)s",
     )
     parser.add_argument(
         "--data",
@@ -77,7 +77,7 @@ def main(given=None):
 
 
 def _play(args):
-    from tests.results import parts, playing, repeating
+    from tests.results import parts, playing, pool, repeating
 
     known = parts.all_parts()
     if args.part not in known:
@@ -99,26 +99,27 @@ def _play(args):
     where = {"folder": args.studies, "data": args.data}
     if args.dry_run:
         with tempfile.TemporaryDirectory() as scratch:
-            counts = playing.rehearse(
+            found = playing.rehearse(
                 part, data=args.data, only=args.only, folder=scratch
             )
-        print(f"rehearsed: {counts}")
+        print(f"rehearsed: {len(found)} line of {found[0]['setting']}")
         return 0
     if args.repeat:
         return repeating.repeat(
             part, args.repeat, data=args.data, lines_folder=args.lines
         )
-    whole = playing.play(
-        part,
-        **where,
-        hours=args.hours,
-        seeds=args.seeds,
-        only=args.only,
-        core=args.core,
-        workers=args.workers,
-        tell=lambda text: print(text, flush=True),
-    )
-    print(f"lines: {playing.collect(part, **where, lines_folder=args.lines)}")
+    with pool.Pool(args.workers) as made:
+        whole = playing.play(
+            part,
+            **where,
+            lines_folder=args.lines,
+            hours=args.hours,
+            seeds=args.seeds,
+            only=args.only,
+            core=args.core,
+            executor=made,
+            tell=lambda text: print(text, flush=True),
+        )
     print("finished" if whole else "the time is over; the same command goes on")
     return 0
 

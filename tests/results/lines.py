@@ -73,6 +73,18 @@ def write(path, found):
     path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
+def path(folder, part, setting):
+    """Returns the file of a setting's lines."""
+    return pathlib.Path(folder) / part / f"{setting}.jsonl.gz"
+
+
+def add(path, new):
+    """Adds lines to a file; a newer line of a run takes the older one's place."""
+    known = read(path) if path.exists() else []
+    found = {(line["seed"], line["method"]): line for line in [*known, *new]}
+    write(path, found.values())
+
+
 def read(path):
     """Returns the lines of a file."""
     text = gzip.decompress(path.read_bytes()).decode()

@@ -3,7 +3,7 @@
 Knows parts, lines and playing.
 """
 
-import dataclasses
+import pathlib
 import random
 import tempfile
 
@@ -38,17 +38,9 @@ def repeat(part, count, *, data, lines_folder, tell=print):
 def _again(part, line, data):
     """Returns the line of a run that is made anew."""
     setting = next(one for one in part.settings if one.name == line["setting"])
-    method, seed = line["method"], line["seed"]
-    narrow = {name: build for name, build in setting.narrow.items() if name == method}
-    methods = {
-        name: one
-        for name, one in part.methods.items()
-        if name == ("conventional" if narrow else method)
-    }
-    setting = dataclasses.replace(setting, narrow=narrow)
-    alone = dataclasses.replace(part, methods=methods, settings=(setting,))
-    names = tuple(methods)
+    names = [line["method"]]
     with tempfile.TemporaryDirectory() as folder:
-        playing.play_seed(alone, setting, seed, folder, data, 1, names)
-        found = playing.lines_of(alone, setting, seed, folder, data, names)
-    return next(one for one in found if one["method"] == method)
+        place = pathlib.Path(folder, "study")
+        playing.play_seed(part, setting, line["seed"], place, data, names)
+        (found,) = playing.lines_of(part, setting, line["seed"], place, data, names)
+    return found

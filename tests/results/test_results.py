@@ -146,34 +146,51 @@ def test_numbers_of_the_page_follow_from_the_lines_by_another_way():
             assert f"{gap * scale:+.{digits}f}" == difference.split()[0]
 
 
-def test_runs_of_a_seed_count_when_the_core_or_all_are_there(tmp_path, monkeypatch):
+def test_only_what_has_no_line_is_made_and_all_is_kept(tmp_path, monkeypatch):
+    part = parts.all_parts()["regimes"]
+    (setting,) = [one for one in part.settings if one.name == "digits-64-300-20"]
     part = dataclasses.replace(
-        parts.all_parts()["regimes"],
+        part,
         core=("conventional", "lowered"),
         methods=dict.fromkeys(["conventional", "lowered", "dsd-0.3"]),
-        seeds=3,
+        settings=(setting,),
+        seeds=2,
     )
-    (setting,) = [one for one in part.settings if one.name == "digits-64-300-20"]
-    part = dataclasses.replace(part, settings=(setting,))
-    runs = tmp_path / "regimes" / setting.name
-    for seed, names in enumerate([part.core, ("conventional",), (*part.methods,)]):
-        for name in names:
-            record = runs / str(seed) / "full/runs" / name / f"{seed}.json"
-            record.parent.mkdir(parents=True)
-            record.touch()
-    for name in setting.narrow:
-        record = runs / "2" / name / "runs/conventional/2.json"
-        record.parent.mkdir(parents=True)
-        record.touch()
+    failed = lines.of_failed(
+        {"seed": 1, "error": {"message": "killed"}}, setting="", method="lowered"
+    )
+    path = lines.path(tmp_path / "lines", "regimes", setting.name)
+    lines.write(path, [line("conventional", 0, 0.5), line("dsd-0.3", 1, 0.5), failed])
+    made = []
+
+    def play_seed(part, setting, seed, place, data, names, executor):
+        place.mkdir(parents=True)
+        made.append((seed, names))
+
+    monkeypatch.setattr(playing, "play_seed", play_seed)
     monkeypatch.setattr(
         playing,
         "lines_of",
-        lambda part, setting, seed, folder, data, methods: [
-            line(name, seed, 0.5) for name in methods
+        lambda part, setting, seed, place, data, names: [
+            line(name, seed, 0.75) for name in names
         ],
     )
     where = {"folder": tmp_path, "data": "", "lines_folder": tmp_path / "lines"}
-    assert playing.collect(part, **where) == {setting.name: 2 + 0 + 3}
+    assert not playing.play(part, **where, hours=0)
+    assert not made
+    assert playing.play(part, **where, hours=1, tell=lambda text: None)
+    narrow = list(setting.narrow)
+    assert made == [
+        (0, ["lowered"]),
+        (1, ["conventional", "lowered"]),
+        (0, ["dsd-0.3", *narrow]),
+        (1, narrow),
+    ]
+    found = {(one["seed"], one["method"]): one for one in lines.read(path)}
+    assert len(found) == 2 * (3 + len(narrow))
+    assert lines.value(found[0, "conventional"], "accuracy") == 0.5
+    assert lines.value(found[1, "lowered"], "accuracy") == 0.75
+    assert not list((tmp_path / "regimes" / setting.name).iterdir())
 
 
 def test_lines_stay_small():
@@ -228,8 +245,7 @@ def test_weights_of_test_items_leave_noisy_ones_out():
 
 def test_a_dry_run_makes_a_run_and_its_line(tmp_path):
     part = parts.all_parts()["regimes"]
-    counts = playing.rehearse(part, folder=tmp_path, data="", only="digits-64-300")
-    assert counts == {"digits-64-300-20": 1}
-    (found,) = lines.read_all(tmp_path / "lines")["regimes"]["digits-64-300-20"]
+    (found,) = playing.rehearse(part, folder=tmp_path, data="", only="digits-64-300")
+    assert found["setting"] == "digits-64-300-20"
     assert found["epochs_trained"] == 3
     assert 0 < lines.value(found, "noisy") < lines.value(found, "accuracy") < 1
