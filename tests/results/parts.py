@@ -114,9 +114,9 @@ def _regimes():
     )
     return Part(
         name="regimes",
-        title="Perceptrons with two hidden layers: width, number of examples, share of "
-        "wrong labels, sparsity",
-        settings=tuple(_perceptrons()),
+        title="Perceptrons with two hidden layers, and a small CNN: width, number of "
+        "examples, share of wrong labels, sparsity",
+        settings=(*_perceptrons(), *_cnns()),
         methods=methods,
         core=(*CORE, "dsd-0.3", "dsd-0.6", "static-0.3", "rigl-0.3"),
         epochs=DIGITS_EPOCHS,
@@ -153,6 +153,15 @@ def _perceptrons():
                 for sparsity in (0.6, 0.95)
             },
             needs=("cifar10_jpeg",) if pack == "cifar" else (),
+        )
+
+
+def _cnns():
+    for examples, wrong in ((300, 0.2), (1000, 0.0)):
+        yield Setting(
+            name=f"cnn-32-{examples}-{round(100 * wrong)}",
+            build=functools.partial(digits.build_cnn, 32),
+            data=functools.partial(digits.data, "digits", examples, wrong),
         )
 
 
@@ -202,12 +211,19 @@ def _speech():
     )
     return Part(
         name="speech",
-        title="A 1-D CNN of 64 channels on spoken digits: 400 of five speakers train, "
+        title="A 1-D CNN of 64 channels, and a bidirectional GRU of two layers of 48 "
+        "units, on spoken digits: 400 of five speakers train, "
         "the sixth, unheard, tests; each seed holds out the next speaker",
         settings=(
             Setting(
                 name="cnn-400",
                 build=speech.build,
+                data=speech.data,
+                needs=("speech_fsdd",),
+            ),
+            Setting(
+                name="gru-400",
+                build=speech.build_gru,
                 data=speech.data,
                 needs=("speech_fsdd",),
             ),
