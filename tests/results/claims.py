@@ -93,37 +93,81 @@ CLAIMS = (
 )
 
 
+OUTCOMES = ("better", "same", "worse", "not shown", "nothing")
+
+
 def section(found):
-    """Returns the table of claims.
+    """Returns the claims: a table of all, then the numbers of each.
 
     Args:
         found: {part: {setting: lines}}.
     """
     rows = [
         "## Claims, and what was found\n",
-        "Holm goes over the methods of a claim, within a setting.\n",
-        "| claim | their setting | ours: verdicts | why it may differ | to know |",
+        "Counted are comparisons of a method with its control, in a setting; Holm goes "
+        'over the methods of a claim, within a setting. "All settings" takes the mean '
+        "of a seed's differences over the settings, and judges the seeds that all of "
+        "them have.\n",
+        "| claim | their setting | here | why it may differ | to know |",
         "|---|---|---|---|---|",
     ]
-    for claim in CLAIMS:
-        ours = "<br>".join(_found(claim, found)) or "not run yet"
-        cells = [claim.said, claim.theirs, ours, claim.why, claim.to_know]
+    details = []
+    for number, claim in enumerate(CLAIMS, start=1):
+        here = _compared(claim, found)
+        cells = [
+            f"{number}. {claim.said}",
+            claim.theirs,
+            _counted(here),
+            claim.why,
+            claim.to_know,
+        ]
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+        if here:
+            details += _details(number, claim, here, found[claim.part])
+    return "\n".join([*rows, "", *details]) + "\n"
 
 
-def _found(claim, found):
+def _counted(here):
+    outcomes = [verdict.outcome for *_, verdict in here]
+    if not outcomes:
+        return "not run yet"
+    counts = [f"{outcomes.count(word)} {word}" for word in OUTCOMES if word in outcomes]
+    settings = len({setting for setting, *_ in here})
+    places = "1 setting" if settings == 1 else f"{settings} settings"
+    return f"in {places}: {', '.join(counts)}"
+
+
+def _details(number, claim, here, settings):
+    measure = reading.MEASURES[claim.measure]
+    pairs = {method: against for _, method, against, _ in here}
+    rows = [
+        f"### Claim {number}: {measure.heading}\n",
+        "| setting | method | against | seeds | difference, verdict |",
+        "|---|---|---|---|---|",
+    ]
+    if len({setting for setting, *_ in here}) > 1:
+        for method, verdict in reading.together(settings, measure, pairs).items():
+            here = [*here, ("**all settings**", method, pairs[method], verdict)]
+    for setting, method, against, verdict in here:
+        shown = reading.cell(verdict, measure)
+        rows.append(f"| {setting} | {method} | {against} | {verdict.count} | {shown} |")
+    return [*rows, ""]
+
+
+def _compared(claim, found):
+    """Returns [(setting, method, control, `Verdict`)]."""
+    result = []
+    measure = reading.MEASURES[claim.measure]
     for setting, here in found.get(claim.part, {}).items():
-        measure = reading.MEASURES[claim.measure]
+        present = reading.methods(here)
+        pairs: dict = {}
         for method in claim.methods:
             control = claim.control
             if control == "narrow":
                 control = method.replace(method.split("-")[0], "narrow")
-            present = reading.methods(here)
-            if method not in present or control not in present:
-                continue
-            family = [method]
-            if claim.control != "narrow":
-                family = [name for name in claim.methods if name in present]
-            verdict = reading.judged(here, measure, against=control, others=family)
-            yield f"{setting}: {verdict[method].text}"
+            if method in present and control in present:
+                pairs.setdefault(control, []).append(method)
+        for control, methods in pairs.items():
+            judged = reading.judged(here, measure, against=control, others=methods)
+            result += [(setting, method, control, judged[method]) for method in methods]
+    return result

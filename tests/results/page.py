@@ -23,8 +23,8 @@ Controls: `lowered` and `restarts` move the rate as `dsd` and `restart` do, and 
 mask; `averaged` evaluates an average of the weights; `early_stopping` ends when the
 validation loss stalls; `narrow-s` is a dense model with as many weights as sparsity s
 keeps. `-inner` leaves the first and the last layer dense. A setting of `regimes` is
-called by its data, the width of its layers, how many examples train it, and the
-percentage of wrong labels among them.
+called by its data (`cnn`: digits too), the width of its layers, how many examples train
+it, and the percentage of wrong labels among them.
 """
 
 GO_ON = """\
@@ -141,10 +141,10 @@ def _table(setting, found):
         numbers = reading.values(found, method, main)
         cells = [method, f"{len(numbers)}", _mean(numbers, main)]
         cells += [
-            _cell(verdicts.get(method), one)
+            reading.cell(verdicts.get(method), one)
             for verdicts, one in zip(by_measure, shown, strict=True)
         ]
-        cells += [_cell(own.get(method), main), f"{_kept(found, method):,}"]
+        cells += [reading.cell(own.get(method), main), f"{_kept(found, method):,}"]
         lines_of_table.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines_of_table) + "\n"
 
@@ -160,7 +160,7 @@ def _ingredients(found):
     ]
     for key in by_measure[0]:
         cells = [
-            _cell(verdicts[key], measure)
+            reading.cell(verdicts[key], measure)
             for verdicts, measure in zip(by_measure, shown, strict=True)
         ]
         rows.append(f"| {' | '.join([*key, *cells])} |")
@@ -174,18 +174,6 @@ def _mean(values, measure):
     digits = 1 if measure.points else 3
     spread = f" ± {statistics.stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
     return f"{statistics.fmean(numbers):.{digits}f}{spread}"
-
-
-def _cell(verdict, measure):
-    if verdict is None or verdict.difference is None:
-        return ""
-    scale, digits = (100, 2) if measure.points else (1, 3)
-    shown = f"{verdict.difference * scale:+.{digits}f}"
-    if verdict.low is not None:
-        ends = [f"{end * scale:+.{digits}f}" for end in (verdict.low, verdict.high)]
-        shown += f" ({ends[0]} to {ends[1]})"
-    word = verdict.outcome
-    return f"{shown} {f'**{word}**' if word in ('better', 'worse') else word}"
 
 
 def _kept(found, method):

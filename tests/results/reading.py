@@ -4,6 +4,7 @@ Knows lines and verdicts; knows no model.
 """
 
 import dataclasses
+import statistics
 
 from keras_dsd.studies import verdicts
 from tests.results import lines
@@ -156,3 +157,46 @@ def ingredients(found, measure):
             }
     nought = {line["seed"]: 0.0 for line in found}
     return verdicts.judge(_metric(found, measure), nought, pairs)
+
+
+def together(settings, measure, pairs):
+    """Returns {method: `Verdict`} of several settings at once, by each seed's mean.
+
+    Settings share a seed's draws, seeds share nothing: so a seed's differences are
+    averaged over the settings, and seeds are what is counted. Holm goes over the
+    methods.
+
+    Args:
+        settings: {name: lines}.
+        measure: a `Measure`.
+        pairs: {method: what it is compared with}.
+    """
+    means = {}
+    for method, against in pairs.items():
+        gaps: list = []
+        for found in settings.values():
+            old, new = (values(found, name, measure) for name in (against, method))
+            both = {seed: new[seed] - old[seed] for seed in old.keys() & new.keys()}
+            gaps += [both] if both else []
+        seeds_of_all = set.intersection(*map(set, gaps)) if gaps else set()
+        means[method] = {
+            seed: statistics.fmean(one[seed] for one in gaps)
+            for seed in sorted(seeds_of_all)
+        }
+    means = {method: found for method, found in means.items() if found}
+    nought = {seed: 0.0 for found in means.values() for seed in found}
+    first = next(iter(settings.values()))
+    return verdicts.judge(_metric(first, measure), nought, means)
+
+
+def cell(verdict, measure):
+    """Returns a difference, its interval and its word, for a table."""
+    if verdict is None or verdict.difference is None:
+        return ""
+    scale, digits = (100, 2) if measure.points else (1, 3)
+    shown = f"{verdict.difference * scale:+.{digits}f}"
+    if verdict.low is not None:
+        ends = [f"{end * scale:+.{digits}f}" for end in (verdict.low, verdict.high)]
+        shown += f" ({ends[0]} to {ends[1]})"
+    word = verdict.outcome
+    return f"{shown} {f'**{word}**' if word in ('better', 'worse') else word}"

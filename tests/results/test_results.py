@@ -16,7 +16,7 @@ pytest.importorskip("scipy")
 
 from keras_dsd.studies.measuring import pack
 from tests.results import __main__ as command
-from tests.results import lines, packs, page, parts, playing, reading
+from tests.results import claims, lines, packs, page, parts, playing, reading
 
 pytestmark = pytest.mark.one_backend
 
@@ -106,6 +106,29 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
     pairs = reading.ingredients(found + inner, ACCURACY)
     key = ("first and last layer dense", "dsd-0.3-inner", "dsd-0.3")
     assert pairs[key].difference == 0
+
+
+def test_settings_together_count_seeds_that_all_have():
+    def one(method, seed, accuracy):
+        wide = {"labels": pack(range(2000)), "predicted": pack([0] * 2000)}
+        return {**line(method, seed, accuracy), **wide}
+
+    first = [one("lowered", seed, 0.5) for seed in range(8)]
+    second = [one("lowered", seed, 0.25) for seed in range(7)]
+    first += [one("dsd-0.3", seed, 0.6 + seed / 1000) for seed in range(8)]
+    second += [one("dsd-0.3", seed, 0.25 + seed / 1000) for seed in range(7)]
+    settings = {"a": first, "b": second, "c": [one("conventional", 0, 0.5)]}
+    found = reading.together(settings, ACCURACY, {"dsd-0.3": "lowered"})["dsd-0.3"]
+    assert (found.count, found.outcome) == (7, "better")
+    assert found.difference == pytest.approx(0.05 + 0.003)
+    assert reading.cell(found, ACCURACY) == "+5.30 (+5.10 to +5.50) **better**"
+
+
+def test_claims_count_outcomes_and_show_each_number(made_up):
+    found = lines.read_all(made_up)
+    text = claims.section(found)
+    assert "| in 1 setting: 1 nothing |" in text
+    assert "| digits-512-300-20 | dsd-0.3 | lowered | 1 | +25.00 nothing |" in text
 
 
 def test_a_run_that_failed_is_told(made_up):
