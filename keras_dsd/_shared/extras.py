@@ -13,6 +13,7 @@ EXTRAS = {
     },
     "demo": {
         "cloudpickle": "cloudpickle",
+        "filelock": "filelock",
         "matplotlib": "matplotlib",
         "rich": "rich",
         "scipy": "scipy",
@@ -31,6 +32,7 @@ EXTRAS = {
     "tune": {"optuna": "optuna"},
     "studies": {
         "cloudpickle": "cloudpickle",
+        "filelock": "filelock",
         "matplotlib": "matplotlib",
         "rich": "rich",
         "scipy": "scipy",

@@ -85,7 +85,8 @@ def compare(  # noqa: PLR0913
     Raises:
         TypeError, ValueError: before anything is trained: an argument is not as said,
             `build` returns the same model twice or no plain model, data that are empty
-            or do not fit the loss, `directory` holds another study.
+            or do not fit the loss, `directory` holds another study, or another process
+            makes runs there.
         OSError: the disk is full, or a record can't be written: the study stops, and
             nothing finished is lost.
     """
@@ -133,7 +134,7 @@ def _play(study, workers, threads, executor, verbose):
     if not study.place.study.exists():
         look(study)  # a study that has its folder was looked at
     study.claim()
-    with progress.shown(study, missing, verbose) as told:
+    with study.place.held(), progress.shown(study, missing, verbose) as told:
         if executor is None:
             _play_here(study, missing, told, workers, threads)
         else:

@@ -3,10 +3,13 @@
 They are the truth: everything else is computed from them. Knows JSON and folders.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import pathlib
+
+import filelock
 
 from keras_dsd._shared import files
 
@@ -43,6 +46,26 @@ class Place:
     def progress(self, method, seed):
         """The folder with which a run that was killed goes on."""
         return self.directory / "unfinished" / f"{method}-{seed}"
+
+    @contextlib.contextmanager
+    def held(self):
+        """Keeps other processes out; whoever dies lets go.
+
+        Raises:
+            StudyError: another process holds it.
+        """
+        lock = filelock.FileLock(self.directory / "lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise StudyError(
+                "Another process makes runs in `directory`; wait for it, or give each "
+                f"its own. Received: directory={str(self.directory)!r}"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def write(path, record):

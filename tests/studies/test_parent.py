@@ -97,6 +97,19 @@ def test_ctrl_c_leaves_a_study_that_goes_on(play, monkeypatch, tmp_path):
     assert len(result.runs) == 6
 
 
+def test_a_second_process_is_kept_out_and_changes_nothing(play, tmp_path):
+    play(seeds=[0])
+    before = files(tmp_path / "study" / "runs")
+    with (
+        records.Place(tmp_path / "study").held(),
+        pytest.raises(records.StudyError, match=r"Another process .* Received: "),
+    ):
+        play(seeds=[0, 1])
+    assert files(tmp_path / "study" / "runs") == before
+    runs, _ = play(seeds=[0, 1])  # whoever held it let go
+    assert len(runs.made) == 3
+
+
 def test_what_a_kill_left_beside_a_finished_run_goes(play, tmp_path):
     play()
     place = records.Place(tmp_path / "study")
