@@ -6,6 +6,7 @@ Knows files and records of studies.
 import gzip
 import json
 import pathlib
+import re
 
 import numpy as np
 
@@ -47,12 +48,16 @@ def of(record, *, setting, method, labels=None):
 
 
 def of_failed(failure, *, setting, method):
-    """Returns the line of a run that failed: what it was, and its error."""
+    """Returns the line of a run that failed: what it was, and its error.
+
+    Folders are left out of the error: they are those of one machine.
+    """
+    message = re.sub(r"(/[^/\s'\"]+)+/", ".../", failure["error"]["message"])
     return {
         "setting": setting,
         "method": method,
         "seed": failure["seed"],
-        "failed": failure["error"]["message"],
+        "failed": message,
     }
 
 

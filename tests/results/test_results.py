@@ -132,12 +132,16 @@ def test_claims_count_outcomes_and_show_each_number(made_up):
 
 
 def test_a_run_that_failed_is_told(made_up):
-    failure = {"seed": 1, "error": {"message": "out of memory"}}
+    message = "No such file: '/home/me/runs/0.json'"
+    failure = {"seed": 1, "error": {"message": message}}
     (path,) = made_up.glob("*/*.gz")
     failed = lines.of_failed(failure, setting="digits-512-300-20", method="dsd-0.3")
     lines.write(path, [*lines.read(path), failed])
     text = page.text(lines.read_all(made_up))
-    assert "- regimes, digits-512-300-20, dsd-0.3, seed 1: out of memory" in text
+    assert (
+        "- regimes, digits-512-300-20, dsd-0.3, seed 1: No such file: '.../0.json'"
+        in text
+    )
     assert "| dsd-0.3 | 1 | 75.0 |" in text
 
 
