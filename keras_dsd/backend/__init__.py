@@ -45,6 +45,8 @@ input_gradient(model, preprocess, loss)
     model as it predicts.
 gradients_wanted()
     Whether a call may be differentiated; True where nobody can tell.
+is_near(variable)
+    Whether a variable of Keras's lies whole in the host's memory.
 is_traced(x)
     Whether `x` stands for a value that a trace will have later.
 masked(value, mask)
@@ -79,6 +81,7 @@ __all__ = [
     "hessian_product_of",
     "in_place_of",
     "input_gradient",
+    "is_near",
     "is_traced",
     "masked",
     "masked_gradient",

@@ -120,6 +120,12 @@ def compiled_update_each(choose, apply, units):
     return run
 
 
+def is_near(variable):
+    """Returns whether a variable of Keras's lies whole in the host's memory."""
+    devices = variable.value.sharding.device_set
+    return len(devices) == 1 and next(iter(devices)).platform == "cpu"
+
+
 def is_traced(x):
     """Returns whether `x` stands for a value that a trace will have later."""
     return isinstance(x, jax.core.Tracer)

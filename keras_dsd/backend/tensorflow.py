@@ -142,6 +142,12 @@ def _copies(variable):
     return value.values if mirrored else (value,)
 
 
+def is_near(variable):
+    """Returns whether a variable of Keras's lies whole in the host's memory."""
+    (value,) = _copies(variable)[:1]
+    return len(_copies(variable)) == 1 and "CPU:0" in value.device
+
+
 def is_traced(x):
     """Returns whether `x` stands for a value that a graph will have later."""
     return tf.is_symbolic_tensor(x)

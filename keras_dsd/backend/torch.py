@@ -135,6 +135,11 @@ def compiled(function):
     return torch.no_grad()(function)
 
 
+def is_near(variable):
+    """Returns whether a variable of Keras's lies whole in the host's memory."""
+    return variable.value.device.type == "cpu"
+
+
 def is_traced(x):
     """Returns whether `x` stands for a value to come; in PyTorch none does."""
     return False

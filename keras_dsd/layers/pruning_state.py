@@ -62,7 +62,7 @@ class PruningState(keras.layers.Layer):
             tuple(
                 PrunedWeight(
                     variable,
-                    self._add_beside(variable, "bool", "ones", f"mask_{index}"),
+                    self._add_beside(variable, "bool", _ones, f"mask_{index}"),
                     origin,
                     self.sparsity,
                     self.pattern,
@@ -114,7 +114,7 @@ class PruningState(keras.layers.Layer):
         for index, weight in enumerate(self.pruned):
             if weight.explored is None:
                 weight.explored = self._add_beside(
-                    weight.variable, "bool", "ones", f"explored_{index}"
+                    weight.variable, "bool", _ones, f"explored_{index}"
                 )
 
     def keep_found(self):
@@ -294,6 +294,11 @@ class PruningState(keras.layers.Layer):
         if not self.built:  # then the layer has its scopes open
             return ""
         return self._position.path.removesuffix(f"/{self.name}/position")
+
+
+def _ones(shape, dtype):
+    # Keras's own initializer would be a program to compile for each shape.
+    return np.ones(shape, dtype)
 
 
 def _saw(constraint):

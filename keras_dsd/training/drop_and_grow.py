@@ -15,7 +15,8 @@ from keras_dsd import backend
 from keras_dsd.layers import draws
 from keras_dsd.optimizers import slots as optimizer_slots
 from keras_dsd.regrowth import Connections, Counts
-from keras_dsd.sparsity import counts, topk
+from keras_dsd.sparsity import counts
+from keras_dsd.training import arithmetic
 from keras_dsd.training.mask_updates import refuse
 
 
@@ -77,13 +78,14 @@ class DropAndGrow:
         if self._needs("momentum"):
             variables = [weight.variable for weight in weights]
             self._momenta = optimizer_slots.momenta(optimizers, variables)
-        self._rank = backend.fused(topk.rank)
+        by = self._by = arithmetic.of(weights)
+        self._rank = by.fused(by.ranking.rank)
         self._mean_momentum = backend.fused(_mean_momentum)
-        self._drop_rank = backend.fused(self._rank_to_drop)
-        self._grow_rank = backend.fused(self._rank_to_grow)
-        self._measure = backend.compiled(self._read_active_and_momentum)
-        self._prune = backend.compiled(self._pruned_together)
-        self._exchange = backend.compiled(self._exchanged)
+        self._drop_rank = by.fused(self._rank_to_drop)
+        self._grow_rank = by.fused(self._rank_to_grow)
+        self._measure = by.compiled(self._read_active_and_momentum)
+        self._prune = by.compiled(self._pruned_together)
+        self._exchange = by.compiled(self._exchanged)
 
     def _needs(self, what):
         return what in self.method.needs
@@ -94,7 +96,7 @@ class DropAndGrow:
     def _read_active_and_momentum(self, alive):
         """Returns how many weights are active, and the list of mean momenta."""
         masks = alive or self._masks()
-        active = ops.stack([backend.count(mask) for mask in masks])
+        active = self._by.counts(masks)
         momenta = [[slot.value for slot in slots] for slots in self._momenta]
         return active, [
             self._mean_momentum(mask, slots)
@@ -104,10 +106,10 @@ class DropAndGrow:
 
     def _pruned_together(self, count):
         """Returns masks of the `count` largest weights of all, and what is finite."""
-        values = [weight.variable.value for weight in self.weights]
+        values = [self._by.read(weight.variable) for weight in self.weights]
         masks = self._masks()
         ranks = [self._rank(*pair) for pair in zip(values, masks, strict=True)]
-        return topk.best(ranks, masks, count, together=True)
+        return self._by.ranking.best(ranks, masks, count, together=True)
 
     def _exchanged(self, alive, counts, scales, random):
         """Returns masks after weakest weights went and others came; what is finite.
@@ -123,18 +125,19 @@ class DropAndGrow:
         alive = alive or self._masks()
         read = self._read(scales, random)
         ranks = [self._drop_rank(*pair) for pair in zip(read, alive, strict=True)]
-        stay, finite = topk.best(ranks, alive, stay_count)
+        stay, finite = self._by.ranking.best(ranks, alive, stay_count)
         ranks = [
             self._grow_rank(*pair, come_count[index])
             for index, pair in enumerate(zip(read, stay, strict=True))
         ]
-        new, finite_too = topk.best(ranks, stay, come_count, added=True)
+        best = self._by.ranking.best
+        new, finite_too = best(ranks, stay, come_count, added=True)
         return new, finite & finite_too
 
     def _read(self, scales, random):
         """Returns the `_Reading` of each weight."""
         values = [weight.variable.value for weight in self.weights]
-        nothing = [ops.zeros(())] * len(values)
+        nothing = [np.float32(0)] * len(values)
         gradients = nothing
         if self._needs("gradient"):
             gradients = [weight.gradient.value for weight in self.weights]
@@ -144,15 +147,16 @@ class DropAndGrow:
         return [_Reading(*one) for one in parts]
 
     def _masks(self):
-        return [weight.mask.value for weight in self.weights]
+        return [self._by.read(weight.mask) for weight in self.weights]
 
     def _rank_to_drop(self, reading, mask):
         score = self.method.drop_score(self._connections(reading, mask))
-        return topk.rank(score, mask)
+        return self._by.ranking.rank(self._by.taken(score), mask)
 
     def _rank_to_grow(self, reading, mask, count):
         score = self.method.grow_score(self._connections(reading, mask))
-        return topk.signed_rank(score, ops.logical_not(mask), count)
+        free = self._by.ops.logical_not(mask)
+        return self._by.ranking.signed_rank(self._by.taken(score), free, count)
 
     def _connections(self, reading, mask):
         gradient = random = None
@@ -161,7 +165,7 @@ class DropAndGrow:
             gradient = reading.gradient / scale
         if self._needs("random"):
             random = reading.random
-        return Connections(reading.value, mask, gradient, random)
+        return Connections(reading.value, ops.convert_to_tensor(mask), gradient, random)
 
     def choose(self, decayed, is_last, sparsity, targets, seed):
         """Chooses the connections that are due to move; writes nothing.
@@ -183,7 +187,7 @@ class DropAndGrow:
         active, momentum = self._counted(alive)
         left = self._left_by_pruning(active, sparsity)
         if left is not None:
-            alive, finite = self._prune(_as_counts([left]))
+            alive, finite = self._prune(self._by.integers([left]))
             self._check(finite)
             active, _ = self._counted(alive)
         before = self._counts(active, momentum, targets.active(sparsity))
@@ -200,7 +204,8 @@ class DropAndGrow:
             scales = [ops.convert_to_tensor(scale, "float32") for scale in found]
         if self._needs("random"):
             random = [draws.uniform(weight, seed) for weight in self.weights]
-        new, finite = self._exchange(alive, _as_counts([stay, come]), scales, random)
+        moved = self._by.integers([stay, come])
+        new, finite = self._exchange(alive, moved, scales, random)
         self._check(finite)
         return new
 
@@ -240,10 +245,6 @@ class DropAndGrow:
         flags = ops.convert_to_numpy(finite)
         if not flags.all():
             refuse(self.weights[int(flags.argmin())])
-
-
-def _as_counts(values):
-    return ops.convert_to_tensor(np.array(values, "int32"))
 
 
 def _mean_momentum(mask, slots):

@@ -6,7 +6,7 @@ Knows pruned weights; changes nothing but its own memory of what has lived.
 
 from keras import ops
 
-from keras_dsd import backend
+from keras_dsd.training import arithmetic
 
 
 class MaskStatistics:
@@ -19,7 +19,8 @@ class MaskStatistics:
     def __init__(self, weights):
         self._weights = weights
         self._size = sum(weight.size for weight in weights)
-        self._counts = backend.compiled(_counts)
+        self._by = arithmetic.of(weights)
+        self._counts = self._by.compiled(self._by.counts)
 
     @property
     def paths(self):
@@ -32,16 +33,19 @@ class MaskStatistics:
 
     def masks(self):
         """Returns copies of all masks."""
-        return [ops.copy(weight.mask.value) for weight in self._weights]
+        return [
+            self._by.ops.copy(self._by.read(weight.mask)) for weight in self._weights
+        ]
 
     def sparsity(self):
         """Returns the fraction of the weights that the masks hold at zero.
 
         A weight that a mask has pruned and that is not zero counts for what it is.
         """
+        read = self._by.read
         active = self._count(
             [
-                weight.mask.value | ops.not_equal(weight.variable.value, 0)
+                read(weight.mask) | self._by.ops.not_equal(read(weight.variable), 0)
                 for weight in self._weights
             ]
         )
@@ -53,23 +57,20 @@ class MaskStatistics:
         Args:
             before: what `masks` returned then.
         """
-        now = [weight.mask.value for weight in self._weights]
+        now = [self._by.read(weight.mask) for weight in self._weights]
         grown = [new & ~old for new, old in zip(now, before, strict=True)]
         return self._count(grown) / max(self._count(now), 1)
 
     def explored(self):
         """Returns the fraction of the weights that have lived in the phase."""
-        return self._count([w.explored.value for w in self._weights]) / self._size
+        lived = [self._by.read(weight.explored) for weight in self._weights]
+        return self._count(lived) / self._size
 
     def forget_explored(self):
         """Only what lives now has lived: a phase begins."""
         for weight in self._weights:
-            weight.explored.assign(ops.copy(weight.mask.value))
+            weight.explored.assign(self._by.ops.copy(self._by.read(weight.mask)))
 
     def _count(self, masks):
         """Returns how many entries of all masks together are True."""
         return int(ops.convert_to_numpy(self._counts(masks)).astype("int64").sum())
-
-
-def _counts(masks):
-    return ops.stack([backend.count(mask) for mask in masks])

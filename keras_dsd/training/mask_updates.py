@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_dsd import backend
 from keras_dsd.layers import draws
 from keras_dsd.optimizers import slots as optimizer_slots
-from keras_dsd.sparsity import topk
+from keras_dsd.sparsity import patterns
+from keras_dsd.training import arithmetic
 from keras_dsd.training.weight_update import Unit, updated
 
 
@@ -58,6 +58,7 @@ class MaskUpdates:
     def __init__(self, weights, optimizers):
         self._weights = weights
         self.optimizers = optimizers
+        self._by = arithmetic.of(weights)
         self.find_slots()
 
     def find_slots(self):
@@ -95,10 +96,10 @@ class MaskUpdates:
         key = weight_patterns, shared
         if key not in self._compiled:
             self._compiled[key] = self._compile(*key)
-        decide, updates = self._compiled[key]
-        zeros = np.array([count or 0 for count in targets.zeros(sparsity)], "int32")
-        scores = [] if seed is None else self._draw_all(seed)
-        finite, decided = decide(scores, ops.convert_to_tensor(zeros))
+        by, decide, updates = self._compiled[key]
+        zeros = [count or 0 for count in targets.zeros(sparsity)]
+        scores = [] if seed is None else self._draw_all(seed, by)
+        finite, decided = decide(scores, by.integers(zeros))
         finite = ops.convert_to_numpy(finite)
         if not finite.all():
             refuse(self._weights[int(finite.argmin())])
@@ -107,17 +108,17 @@ class MaskUpdates:
                 alike.run(*columns)
                 continue
             new = [
-                topk.mask(scores[index], weight_patterns[index], *one)
+                by.ranking.mask(scores[index], weight_patterns[index], *one)
                 for index, *one in zip(alike.indices, *columns, strict=True)
             ]
             self.apply([self._weights[index] for index in alike.indices], new)
 
-    def _draw_all(self, seed):
+    def _draw_all(self, seed, by):
         """Returns random scores, in place of weights that are known to be finite."""
         for weight in self._weights:
-            if not bool(ops.all(ops.isfinite(weight.variable.value))):
+            if not bool(by.ops.all(by.ops.isfinite(by.read(weight.variable)))):
                 refuse(weight)
-        return [draws.uniform(weight, seed) for weight in self._weights]
+        return [by.taken(draws.uniform(weight, seed)) for weight in self._weights]
 
     def apply(self, weights, masks):
         """Applies given masks to some of the weights and to their slots.
@@ -130,35 +131,38 @@ class MaskUpdates:
         indices = tuple(index_of[id(weight)] for weight in weights)
         if indices not in self._compiled:
             given = [None] * len(self._weights)
-            self._compiled[indices] = self._compile_all(given, indices)
+            self._compiled[indices] = self._compile_all(given, indices, self._by)
         mask_of = dict(zip(indices, masks, strict=True))
         for alike in self._compiled[indices]:
-            alike.run([mask_of[index] for index in alike.indices])
+            alike.run([self._by.taken(mask_of[index]) for index in alike.indices])
 
     def apply_again(self):
         """Applies the masks that there are once more to weights and slots."""
-        masks = [ops.copy(weight.mask.value) for weight in self._weights]
+        masks = [self._copy(weight.mask) for weight in self._weights]
         self.apply(self._weights, masks)
 
     def _compile(self, weight_patterns, shared):
-        """Returns what decides on all masks, and the list of `Alike` that apply it."""
-        updates = self._compile_all(weight_patterns, range(len(self._weights)))
+        """Returns by what it is reckoned, what decides, the `Alike`s that apply it."""
+        is_free = all(one == patterns.Unstructured() for one in weight_patterns)
+        by = self._by if is_free else arithmetic.ByBackend
+        updates = self._compile_all(weight_patterns, range(len(self._weights)), by)
 
         def decide(scores, zeros):
             if not scores:
-                scores = [weight.variable.value for weight in self._weights]
-            decisions = topk.decide(scores, weight_patterns, zeros, shared)
+                scores = [by.read(weight.variable) for weight in self._weights]
+            decisions = by.ranking.decide(scores, weight_patterns, zeros, shared)
             decided = [decisions.columns(alike.indices) for alike in updates]
             return decisions.finite, decided
 
-        return backend.compiled(decide), updates
+        return by, by.compiled(decide), updates
 
-    def _compile_all(self, weight_patterns, indices):
+    def _compile_all(self, weight_patterns, indices, by):
         """Returns a list of `Alike`: weights that are updated alike share a function.
 
         Args:
             weight_patterns: the pattern of each of all weights, or `None`.
             indices: of the weights that are to be updated.
+            by: by what it is reckoned, see `arithmetic`.
         """
         grouped = collections.defaultdict(list)
         for index in indices:
@@ -171,11 +175,11 @@ class MaskUpdates:
             )
             grouped[kind].append(index)
         return [
-            Alike(indices, self._compile_one(kind, indices))
+            Alike(indices, self._compile_one(kind, indices, by))
             for kind, indices in grouped.items()
         ]
 
-    def _compile_one(self, kind, indices):
+    def _compile_one(self, kind, indices, by):
         """Returns the compiled function of a `Kind`, for the weights at `indices`."""
         units = [self._unit(index) for index in indices]
         any_unit = units[0]  # all have the same parts
@@ -183,14 +187,13 @@ class MaskUpdates:
         def choose(values, *decided):
             if kind.pattern is None:  # a mask
                 return decided[0]
-            return topk.mask(any_unit.filled(values).weight, kind.pattern, *decided)
+            weight = any_unit.filled(values).weight
+            return by.ranking.mask(weight, kind.pattern, *decided)
 
         def apply(values, mask):
-            return updated(any_unit.filled(values), mask, kind.fresh).flat()
+            return updated(any_unit.filled(values), mask, kind.fresh, by).flat()
 
-        return backend.compiled_update_each(
-            choose, apply, [unit.flat() for unit in units]
-        )
+        return by.update_each(choose, apply, [unit.flat() for unit in units])
 
     def _unit(self, index):
         weight = self._weights[index]
@@ -207,12 +210,12 @@ class MaskUpdates:
             seed: tuple of what random draws depend on, besides the weight's origin.
         """
         for weight, slots in zip(self._weights, self._slots, strict=True):
-            mask = ops.copy(weight.mask.value)
+            mask = self._copy(weight.mask)
             if weight.variable.trainable:
                 self._restore(weight, slots, mask, restore, seed)
-            weight.mask.assign(ops.ones_like(mask))
+            weight.mask.assign(self._by.ops.ones_like(mask))
             if weight.explored is not None:
-                weight.explored.assign(ops.ones_like(mask))
+                weight.explored.assign(self._by.ops.ones_like(mask))
 
     def _restore(self, weight, slots, mask, restore, seed):
         back = self._restored(weight, restore, seed)
@@ -221,18 +224,19 @@ class MaskUpdates:
             starts_as_weight = slot.fresh is None or slot.is_average
             self._fill(slot.variable, mask, back if starts_as_weight else slot.fresh)
 
-    @staticmethod
-    def _fill(variable, mask, values):
-        values = ops.cast(values, variable.dtype)
-        variable.assign(ops.where(mask, variable.value, values))
+    def _copy(self, variable):
+        return self._by.ops.copy(self._by.read(variable))
 
-    @staticmethod
-    def _restored(weight, restore, seed):
+    def _fill(self, variable, mask, values):
+        values = self._by.cast(values, variable.dtype)
+        variable.assign(self._by.ops.where(mask, self._by.read(variable), values))
+
+    def _restored(self, weight, restore, seed):
         if restore == "zero":
             return 0.0
         if restore == "rewind":
-            return weight.rewind.value
-        return draws.glorot_uniform(weight, seed)
+            return self._by.read(weight.rewind)
+        return self._by.taken(draws.glorot_uniform(weight, seed))
 
     def zeros_are_kept(self, with_slots=False):
         """Returns whether all weights are exactly 0 where their masks say so.
@@ -242,16 +246,17 @@ class MaskUpdates:
         Args:
             with_slots: whether the slots must be fresh there too.
         """
-        strays = []
+        strays, some = [], self._by.ops
         for weight, slots in zip(self._weights, self._slots, strict=True):
-            pruned = ops.logical_not(weight.mask.value)
+            pruned = some.logical_not(self._by.read(weight.mask))
             wanted = [(weight.variable, 0.0)]
             if with_slots:
                 wanted += [(slot.variable, slot.fresh or 0.0) for slot in slots]
             for variable, value in wanted:
-                differs = ops.not_equal(variable.value, ops.cast(value, variable.dtype))
-                strays.append(ops.any(ops.logical_and(differs, pruned)))
-        return not ops.convert_to_numpy(ops.stack(strays)).any()
+                kept = self._by.cast(value, variable.dtype)
+                differs = some.not_equal(self._by.read(variable), kept)
+                strays.append(some.any(some.logical_and(differs, pruned)))
+        return not ops.convert_to_numpy(some.stack(strays)).any()
 
 
 def refuse(weight):

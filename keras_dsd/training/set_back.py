@@ -9,6 +9,8 @@ import copy
 
 from keras import ops
 
+from keras_dsd.training import arithmetic
+
 
 class EpochEnds:
     """What the weights of one run were as its epochs ended.
@@ -19,6 +21,7 @@ class EpochEnds:
 
     def __init__(self, weights):
         self._weights = weights
+        self._by = arithmetic.of(weights)
         self._positions: dict = {}
         self._last = None
 
@@ -41,9 +44,10 @@ class EpochEnds:
     def _sums(self):
         # Sums on the device, for weights may lie on several: some numbers for each,
         # equal to the bit where the weights are.
-        values = [ops.cast(w.variable.value, "float32") for w in self._weights]
-        sums = [ops.stack([ops.sum(v), ops.sum(ops.square(v))]) for v in values]
-        return ops.convert_to_numpy(ops.stack(sums)).tobytes()
+        by, some = self._by, self._by.ops
+        values = [by.cast(by.read(w.variable), "float32") for w in self._weights]
+        sums = [some.stack([some.sum(v), some.sum(some.square(v))]) for v in values]
+        return ops.convert_to_numpy(some.stack(sums)).tobytes()
 
 
 def follow_zeros(states, targets):

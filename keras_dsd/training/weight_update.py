@@ -5,10 +5,6 @@ Elementwise on the values of variables. Knows no optimizer and no phase.
 
 from typing import Any, NamedTuple
 
-from keras import ops
-
-from keras_dsd import backend
-
 
 class Unit(NamedTuple):
     """What an update changes for one weight: variables of one shape, or their values.
@@ -44,7 +40,7 @@ class Unit(NamedTuple):
         )
 
 
-def updated(old, mask, fresh):
+def updated(old, mask, fresh, arithmetic):
     """Returns the values of a `Unit` under a new mask.
 
     A weight that lived before and lives now keeps its slots; one that goes or comes
@@ -54,13 +50,15 @@ def updated(old, mask, fresh):
         old: the `Unit` of values before.
         mask: the new mask.
         fresh: tuple of what each slot starts with.
+        arithmetic: by what it is reckoned, see `arithmetic`.
     """
+    ops, masked = arithmetic.ops, arithmetic.masked
     stayed = mask & old.mask
-    weight = backend.masked(old.weight, mask)
+    weight = masked(old.weight, mask)
     slots = tuple(
-        ops.where(stayed, slot, ops.cast(value, slot.dtype))
+        ops.where(stayed, slot, arithmetic.cast(value, slot.dtype))
         if value
-        else backend.masked(slot, stayed)
+        else masked(slot, stayed)
         for slot, value in zip(old.slots, fresh, strict=True)
     )
     rewind = explored = None

@@ -18,6 +18,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
+from keras_dsd.training import arithmetic
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("kernels of TensorFlow's", allow_module_level=True)
@@ -25,6 +26,13 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import func_graph, kernels, op_def_registry, ops
+
+
+@pytest.fixture(autouse=True)
+def as_on_gpu(monkeypatch):
+    """What NumPy does for small models in the host's memory, programs do."""
+    monkeypatch.setattr(arithmetic, "of", lambda weights: arithmetic.ByBackend)
+
 
 STRING = tf.string.as_datatype_enum
 LARGE = 1000  # entries; weights have more, batches and biases fewer
