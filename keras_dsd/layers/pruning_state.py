@@ -57,12 +57,13 @@ class PruningState(keras.layers.Layer):
 
     def create(self, variables, origins):
         """Makes an all-True mask for each of `variables`, known by its origin."""
+        # By NumPy: Keras's own initializer is a program to compile for each shape.
         known = zip(variables, origins, strict=True)
         self._hold(
             tuple(
                 PrunedWeight(
                     variable,
-                    self._add_beside(variable, "bool", _ones, f"mask_{index}"),
+                    self._add_beside(variable, "bool", np.ones, f"mask_{index}"),
                     origin,
                     self.sparsity,
                     self.pattern,
@@ -114,7 +115,7 @@ class PruningState(keras.layers.Layer):
         for index, weight in enumerate(self.pruned):
             if weight.explored is None:
                 weight.explored = self._add_beside(
-                    weight.variable, "bool", _ones, f"explored_{index}"
+                    weight.variable, "bool", np.ones, f"explored_{index}"
                 )
 
     def keep_found(self):
@@ -218,8 +219,7 @@ class PruningState(keras.layers.Layer):
         """
         zeros = 0
         for weight in self.pruned:
-            values = keras.ops.convert_to_numpy(weight.variable)
-            mask = values.astype("float32") != 0
+            mask = keras.ops.convert_to_numpy(weight.variable).astype("float32") != 0
             weight.mask.assign(mask)
             zeros += mask.size - mask.sum()
         if zeros:
@@ -294,11 +294,6 @@ class PruningState(keras.layers.Layer):
         if not self.built:  # then the layer has its scopes open
             return ""
         return self._position.path.removesuffix(f"/{self.name}/position")
-
-
-def _ones(shape, dtype):
-    # Keras's own initializer would be a program to compile for each shape.
-    return np.ones(shape, dtype)
 
 
 def _saw(constraint):

@@ -6,6 +6,7 @@ __all__ = [
     "masks",
     "patterns",
     "schedules",
+    "small",
     "topk",
     "trials",
 ]
