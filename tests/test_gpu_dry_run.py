@@ -1,8 +1,10 @@
 """`python -m tests.gpu` works with tiny sizes: no minute of a device is lost."""
 
 import json
+import time
 
 from tests import processes
+from tests.gpu.__main__ import SHARES, play
 
 
 def test_dry_run(tmp_path):
@@ -14,14 +16,31 @@ def test_dry_run(tmp_path):
     program = program.replace("sys.argv[1]", repr(str(out)))
     done = processes.run(program)
     found = json.loads(out.read_text())
-    assert found.keys() == {
-        "device",
-        "promises",
-        "steps",
-        "updates",
-        "effect",
-        "memory",
-    }, done.stdout
-    assert "magnitude, float32" in found["promises"]
-    assert found["promises"]["magnitude, resumed"]["equal"]
-    assert all(len(values) == 1 for values in found["effect"].values())
+    about = found.pop("device")
+    assert {"keras", "numpy", "processor", "backend"} < about.keys()
+    assert found.keys() == SHARES.keys(), done.stdout
+    for part in found.values():
+        for title, numbers in part.items():
+            assert "error" not in numbers and "late" not in numbers, title
+    assert found["promises"]["magnitude, resumed"]["resumed"] is True
+    assert found["steps"]["tiny, Adam"]["policy"] == "mixed_bfloat16"
+    counted = found["steps"]["launches, tiny"]
+    if about["backend"] != "tensorflow":
+        assert 0 < counted["plain"]["kernels"] <= counted["sparse"]["kernels"]
+        assert found["updates"]["tiny"]["RigL_launches"]["kernels"] > 0
+
+
+def test_what_fails_or_takes_too_long_takes_nothing_with_it():
+    def fails():
+        raise RuntimeError("of its own")
+
+    told = {}
+    items = [("fails", fails), ("late", lambda: time.sleep(60)), ("never", dict)]
+    last = [("works", lambda: {"seen": 1})]
+    parts = {"updates": items, "memory": last}
+    worked = play(parts, 0.05, lambda *what: told.update({what[:2]: what[2]}))
+    assert not worked
+    assert "of its own" in told["updates", "fails"]["error"]
+    assert "late" in told["updates", "late"]
+    assert told["updates", "no time left for"] == {"items": ["never"]}
+    assert told["memory", "works"]["seen"] == 1

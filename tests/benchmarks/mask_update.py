@@ -19,7 +19,6 @@ import sys
 import time
 
 import keras
-import numpy as np
 from keras import ops
 
 import keras_dsd
@@ -46,10 +45,8 @@ class Pruned:
         keras_dsd.make_prunable(self._model, track_gradients=True)
         weights = conversion.pruned_weights(self._model)
         self.variables = [weight.variable for weight in weights]
-        rng = np.random.default_rng(0)
-        self.values = [
-            rng.standard_normal(weight.shape, dtype="float32") for weight in weights
-        ]
+        # Kept where the weights are: from the host they would come slowly.
+        self.values = [_normal(weight, 0) for weight in weights]
         optimizer = keras.optimizers.Adam()
         optimizer.build(self.variables)
         phase = phases.Sparse(epochs=1, sparsity=SPARSITY, regrowth="rigl")
@@ -64,7 +61,7 @@ class Pruned:
         }
         (self._rigl,) = drop_and_grow.for_phase(self._targets, weights, [optimizer])
         for weight in weights:
-            weight.gradient.assign(rng.standard_normal(weight.shape, dtype="float32"))
+            weight.gradient.assign(_normal(weight, 1))
         self._written = [*self.variables, *optimizer.variables]
         self._written += [weight.mask for weight in weights]
         self._zeros = ops.convert_to_tensor(self._targets.zeros(SPARSITY), "int32")
@@ -72,7 +69,8 @@ class Pruned:
         self._select = backend.compiled(
             lambda values, zeros: topk.decide(values, kinds, zeros, alone).cuts
         )
-        middle = sum(value.size for value in self.values) // 2
+        self.size = sum(weight.size for weight in weights)
+        middle = self.size // 2
         self._pass = _reading(self.variables, lambda flat: ops.max(flat))
         self._sort = _reading(self.variables, lambda flat: ops.sort(flat)[middle])
         self._top_k = _reading(
@@ -82,18 +80,18 @@ class Pruned:
     def reset(self):
         """Gives back the weights that an update has set to zero; not timed."""
         for variable, value in zip(self.variables, self.values, strict=True):
-            variable.assign(value)
-        _wait(self._written)
+            variable.assign(ops.copy(value))  # JAX's updates take what they are given
+        wait(self._written)
 
     def one_pass(self):
-        _wait([self._pass()])
+        wait([self._pass()])
 
     def select(self):
-        _wait(self._select([v.value for v in self.variables], self._zeros))
+        wait(self._select([v.value for v in self.variables], self._zeros))
 
     def update(self):
         self._updates.prune(self._targets, SPARSITY)
-        _wait(self._written)
+        wait(self._written)
 
     def again(self):
         """Returns the seconds of a second update, which finds the same zeros."""
@@ -105,18 +103,22 @@ class Pruned:
     def update_as(self, kind):
         """Updates the masks of a phase of another kind."""
         self._updates.prune(self._others[kind], SPARSITY)
-        _wait(self._written)
+        wait(self._written)
 
     def sort(self):
-        _wait([self._sort()])
+        wait([self._sort()])
 
     def top_k(self):
-        _wait([self._top_k()])
+        wait([self._top_k()])
 
     def rigl(self):
         new = self._rigl.choose(1.0, False, SPARSITY, self._targets, (0,))
         self._updates.apply(self._rigl.weights, new)
-        _wait(self._written)
+        wait(self._written)
+
+
+def _normal(weight, seed):
+    return keras.random.normal(weight.shape, dtype="float32", seed=seed)
 
 
 def _reading(variables, function):
@@ -134,11 +136,17 @@ def _reading(variables, function):
     return lambda: largest([variable.value for variable in variables])
 
 
-def _wait(results):
-    """Returns when the results are there; JAX only promises them."""
+def wait(results):
+    """Returns when the results are there; JAX and devices only promise them."""
+    framework = sys.modules[keras.backend.backend()]
     if keras.backend.backend() == "jax":
-        jax = sys.modules["jax"]
-        jax.block_until_ready([getattr(result, "value", result) for result in results])
+        values = [getattr(result, "value", result) for result in results]
+        framework.block_until_ready(values)
+    elif keras.backend.backend() == "tensorflow":
+        if framework.config.list_logical_devices("GPU"):
+            framework.test.experimental.sync_devices()
+    elif framework.cuda.is_available():
+        framework.cuda.synchronize()
 
 
 def measure(steps, reset, rounds):
@@ -177,7 +185,7 @@ def compare(title, sides, rounds):
         "RigL update": weights.rigl,
     }
     weights.rigl()
-    size = sum(value.size for value in weights.values)
+    size = weights.size
     if len(weights.values) == 1 and size <= _SORTED:
         steps |= {"sort": weights.sort, "top_k": weights.top_k}
     with contextlib.ExitStack() as stack:

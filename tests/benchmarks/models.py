@@ -55,7 +55,7 @@ def build(keras, name):
         )
         return outputs, 256
     if name == "transformer100m":
-        return _transformer(keras, blocks=14, width=768, heads=12, length=128), 32
+        return _transformer(keras, blocks=14, width=768, heads=12, length=256), 64
     return _transformer(keras, blocks=1, width=256, heads=4, length=64), 32
 
 

@@ -33,8 +33,8 @@ OPTIMIZERS = {
 }
 
 
-def training(name, optimizer, kind, jit_compile):
-    """Returns a model in training, of one kind."""
+def prepared(name, optimizer, kind, jit_compile):
+    """Returns a compiled model of one kind, its batches' size, and its callbacks."""
     model, batch = build(keras, name)
     callbacks = []
     if kind in PHASES:
@@ -43,6 +43,12 @@ def training(name, optimizer, kind, jit_compile):
         plan = [phase(10**6, **options)]
         callbacks.append(keras_dsd.DSDCallback(plan, verbose=0))
     model.compile(OPTIMIZERS[optimizer](), "mse", jit_compile=jit_compile)
+    return model, batch, callbacks
+
+
+def training(name, optimizer, kind, jit_compile):
+    """Returns a model in training, of one kind."""
+    model, batch, callbacks = prepared(name, optimizer, kind, jit_compile)
     is_traced = keras.backend.backend() != "torch"
     trains = turns.Training if is_traced else turns.Fits
     return trains(model, *data(model, batch), batch, callbacks)

@@ -9,6 +9,7 @@ thread: there memory comes from elsewhere, which makes a difference.
 
 import contextlib
 import functools
+import math
 import queue
 import random
 import statistics
@@ -164,17 +165,21 @@ class _Stop(Exception):
     pass
 
 
-def measure(turns, rounds, warm_up=2):
+def measure(turns, rounds, warm_up=2, until=math.inf):
     """Returns {name: seconds of each round}; in each round the order is another.
 
     Args:
         turns: {name: function that returns the seconds it took}.
         rounds: how many count.
         warm_up: how many rounds before them do not, for they trace.
+        until: when, by `time.monotonic`, no more is begun if three count. Defaults to
+            never.
     """
     seconds: dict = {name: [] for name in turns}
     rng = random.Random(0)
     for number in range(warm_up + rounds):
+        if number >= warm_up + 3 and time.monotonic() > until:
+            break
         for name in rng.sample(list(turns), len(turns)):
             taken = turns[name]()
             if number >= warm_up:

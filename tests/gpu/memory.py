@@ -1,42 +1,47 @@
-"""The most memory that training holds on the device, against plain training."""
+"""The most memory that training holds on the device, against plain training.
 
-import keras
-import numpy as np
+Each kind in a process of its own: what JAX held before can't be forgotten. JAX must not
+take all memory at once there, for the process that asks holds most of it.
+"""
 
-import keras_dsd as dsd
-from tests.gpu import device
+import functools
+import json
+import os
+import subprocess
+import sys
 
-KINDS = {
-    "plain": None,
-    "sparse": (lambda: [dsd.phases.Sparse(1, sparsity=0.5)], False),
-    "tracked": (lambda: dsd.phases.dst(1, "rigl", 0.5), True),
-}
+from tests.benchmarks import memory
 
-
-def peak(kind, side):
-    """Returns the bytes of one kind; the backends differ in what they count."""
-    keras.backend.clear_session()
-    device.forget_peak()
-    model = keras.Sequential([keras.Input((side,))])
-    for _ in range(3):
-        model.add(keras.layers.Dense(side))
-    callbacks = []
-    if KINDS[kind]:
-        plan, track = KINDS[kind]
-        dsd.make_prunable(model, track_gradients=track)
-        callbacks = [dsd.DSDCallback(plan(), verbose=0)]
-    model.compile("adam", "mse")
-    x = np.zeros((64, side), "float32")
-    model.fit(x, x, verbose=0, callbacks=callbacks)
-    return device.peak_bytes()
+KINDS = ("plain", "sparse", "tracked", "dense")
 
 
-def run(tiny, seconds):
-    """Returns {kind: bytes, or `None` on a CPU}.
+def items(tiny, data):
+    """Returns [(kind, function that returns its bytes)]."""
+    kinds, side = (("sparse",), 64) if tiny else (KINDS, 8192)
+    return [(kind, functools.partial(measured, kind, side)) for kind in kinds]
 
-    JAX can't begin to measure anew: its kinds go from the least to the most.
-    """
-    found = {kind: peak(kind, 64 if tiny else 4096) for kind in KINDS}
-    for kind, value in found.items():
-        print(f"  {kind}: {value if value is None else f'{value / 2**20:.0f} MiB'}")
-    return found
+
+def measured(kind, side):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.gpu.memory", kind, str(side)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main():
+    from tests.gpu import device
+
+    kind, side = sys.argv[1], int(sys.argv[2])
+    memory.SIDES = (side,) * 3
+    weights, variables = memory.train(kind)
+    found = {"weights": weights, "variables": variables, "peak": device.peak_bytes()}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
