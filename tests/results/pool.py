@@ -27,19 +27,24 @@ class Pool(concurrent.futures.Executor):
     def __init__(self, workers):
         (share,) = processes.shares(1, threads=1)
         os.environ |= share  # what a process of its own would get
-        self._pool = concurrent.futures.ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            max_tasks_per_child=RUNS,
-        )
+        self._workers, self._begun, self._pools = workers, 0, []
 
     def submit(self, fn, /, data, environment):
         """Makes a run here in place of `fn`, which would start a process for it."""
-        return self._pool.submit(_run, data)
+        # Not `max_tasks_per_child`: with it Python 3.11 waits for ever, now and then.
+        if self._begun % (RUNS * self._workers) == 0:
+            self.shutdown(wait=False)
+            context = multiprocessing.get_context("spawn")
+            self._pools.append(
+                concurrent.futures.ProcessPoolExecutor(self._workers, context)
+            )
+        self._begun += 1
+        return self._pools[-1].submit(_run, data)
 
     def shutdown(self, wait=True, *, cancel_futures=False):
-        """Ends the processes."""
-        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+        """Ends the processes, each when its runs are made."""
+        for one in self._pools:
+            one.shutdown(wait, cancel_futures=cancel_futures)
 
 
 def _run(data):
