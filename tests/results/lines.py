@@ -108,6 +108,7 @@ def read_all(folder=FOLDER):
 def value(line, metric):
     """Returns a number of a finished run: of clean test data after the last epoch.
 
+    "best_" before a metric's name: after the epoch that was best on validation data.
     "noisy" is the accuracy of the second half of the test items, which are the first
     half's under noise. `None` where the line has none; a run that diverged has "nan".
     """
@@ -116,5 +117,8 @@ def value(line, metric):
             return None
         right = unpack(line["predicted"]) == unpack(line["labels"])
         return float(np.mean(right[len(right) // 2 :]))
-    number = line["last"]["test"].get(metric)
+    when, name = ("last", metric)
+    if metric.startswith("best_"):
+        when, name = ("best", metric.removeprefix("best_"))
+    number = (line[when] or {"test": {}})["test"].get(name)
     return float("nan") if isinstance(number, dict) else number

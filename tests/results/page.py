@@ -17,7 +17,9 @@ Holm over all methods of a table; otherwise "not shown", which is **not** "the s
 difference is that of pairs: for a seed all methods have the same data, start and
 batches (but `narrow`, which can only have the same data). Each seed draws its own
 training, validation and test items, wrong labels and start. All numbers are of test
-data after the last epoch.
+data: after the last epoch or, where a heading says so, after the epoch that was best on
+validation data, which is what early stopping would keep. **Where training overfits the
+two tell different stories**: what is better at the end may only have overfitted less.
 
 Controls: `lowered` and `restarts` move the rate as `dsd` and `restart` do, and have no
 mask; `averaged` evaluates an average of the weights; `early_stopping` ends when the
@@ -210,4 +212,5 @@ def _figures(settings):
     if not settings:
         return []
     shown = reading.measures(next(iter(settings.values())))
-    return [one.name for one in shown if one.name != "cross_entropy"]
+    left_out = ("cross_entropy", "best_accuracy")
+    return [one.name for one in shown if one.name not in left_out]

@@ -34,6 +34,10 @@ MEASURES = {
     "noisy": Measure("noisy", "accuracy under noise", True, points=True),
     "cross_entropy": Measure("cross_entropy", "cross-entropy", False),
     "bits": Measure("bits", "bits per character", False),
+    "best_accuracy": Measure(
+        "best_accuracy", "accuracy of the best epoch", True, points=True
+    ),
+    "best_bits": Measure("best_bits", "bits per character of the best epoch", False),
 }
 
 

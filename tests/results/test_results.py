@@ -32,6 +32,7 @@ def line(method, seed, accuracy, right=(1, 1, 1, 0)):
         "method": method,
         "seed": seed,
         "last": {"test": {"accuracy": accuracy, "cross_entropy": 1 - accuracy}},
+        "best": {"test": {"accuracy": accuracy / 2}, "epoch": 1},
         "parameters": 100,
         "zeros": 40,
         "predicted": pack(np.where(right, labels, 0)),
@@ -77,6 +78,14 @@ def test_lines_are_read_as_written_and_equal_lines_are_equal_bytes(made_up):
     assert [one["method"] for one in found] == ["conventional", "dsd-0.3", "lowered"]
     lines.write(path, found[::-1])
     assert path.read_bytes() == before
+
+
+def test_the_best_epoch_has_numbers_of_its_own(made_up):
+    one = line("dsd-0.3", 0, 0.5)
+    assert lines.value(one, "best_accuracy") == 0.25
+    assert lines.value({**one, "best": None}, "best_accuracy") is None
+    text = page.text(lines.read_all(made_up))
+    assert "| +12.50 nothing |" in text
 
 
 def test_accuracy_under_noise_is_that_of_the_second_half():
