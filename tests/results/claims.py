@@ -103,6 +103,7 @@ CLAIMS = (
 )
 
 
+ENOUGH = 6  # seeds: with fewer the exact test shows nothing
 OUTCOMES = ("better", "same", "worse", "not shown", "nothing")
 
 
@@ -115,9 +116,9 @@ def section(found):
     rows = [
         "## Claims, and what was found\n",
         "Counted are comparisons of a method with its control, in a setting; Holm goes "
-        'over the methods of a claim, within a setting. "All settings" takes the mean '
-        "of a seed's differences over the settings, and judges the seeds that all of "
-        "them have.\n",
+        'over the methods of a claim, within a setting. "Together" takes the mean of a '
+        f"seed's differences over the settings that have {ENOUGH} seeds or more, and "
+        "judges the seeds that all of these have.\n",
         "| claim | their setting | here | why it may differ | to know |",
         "|---|---|---|---|---|",
     ]
@@ -155,9 +156,14 @@ def _details(number, claim, here, settings):
         "| setting | method | against | seeds | difference, verdict |",
         "|---|---|---|---|---|",
     ]
-    if len({setting for setting, *_ in here}) > 1:
-        for method, verdict in reading.together(settings, measure, pairs).items():
-            here = [*here, ("**all settings**", method, pairs[method], verdict)]
+    many = {
+        setting: settings[setting]
+        for setting, *_ in here
+        if reading.seeds(settings[setting]) >= ENOUGH
+    }
+    if len(many) > 1:
+        for method, verdict in reading.together(many, measure, pairs).items():
+            here = [*here, ("**together**", method, pairs[method], verdict)]
     for setting, method, against, verdict in here:
         shown = reading.cell(verdict, measure)
         rows.append(f"| {setting} | {method} | {against} | {verdict.count} | {shown} |")

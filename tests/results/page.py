@@ -60,7 +60,7 @@ def write(lines_folder, docs):
     found = lines.read_all(lines_folder)
     written = []
     for name, figure in drawn(found).items():
-        path = docs / "images" / f"results_{name}.png"
+        path = docs / "images" / name
         figure.savefig(path, dpi=110, metadata={"Software": None})
         written.append(path)
     page = docs / "results.md"
@@ -81,10 +81,10 @@ def text(found):
         if not settings:
             sections.append("No seed of this part is finished.\n")
             continue
-        for key in _figures(settings):
+        for key, against in _figures(settings):
             sections.append(
-                f"![{key}](images/results_{name}_{key}.png)\n\nDifference to "
-                "`conventional`; green better, red worse, grey not shown.\n"
+                f"![{key}](images/{_file(name, key, against)})\n\nDifference to "
+                f"{against}; green better, red worse, grey not shown.\n"
             )
         for setting in _ordered(part, settings):
             sections.append(_table(setting, settings[setting]))
@@ -187,30 +187,44 @@ def _kept(found, method):
     return round(statistics.fmean(kept)) if kept else 0
 
 
+BASELINE = f"`{reading.BASELINE}`"
+CONTROLS = "what moves the rate alike, without masks"
+
+
 def drawn(found):
-    """Returns {name: figure} of all parts that have lines."""
+    """Returns {name of a file: figure} of all parts that have lines."""
     made = {}
     for name, part in parts.all_parts().items():
         settings = found.get(name, {})
         rows = _ordered(part, settings)
-        for key in _figures(settings):
+        for key, against in _figures(settings):
             measure = reading.MEASURES[key]
-            verdicts, columns = {}, {}
-            for setting in rows:
-                for method, verdict in reading.judged(
-                    settings[setting], measure
-                ).items():
-                    verdicts[setting, method] = verdict
-                    columns[method] = None
-            made[f"{name}_{key}"] = figures.regimes(
-                rows, list(columns), verdicts, f"{measure.heading}: {part.name}"
-            )
+            judge = reading.judged if against == BASELINE else reading.controlled
+            verdicts = {
+                (setting, method): verdict
+                for setting in rows
+                for method, verdict in judge(settings[setting], measure).items()
+            }
+            columns = list(dict.fromkeys(method for _, method in verdicts))
+            title = f"{part.name}: {measure.heading}, difference to\n{against}"
+            figure = figures.regimes(rows, columns, verdicts, title.replace("`", ""))
+            made[_file(name, key, against)] = figure
     return made
 
 
 def _figures(settings):
+    """Returns [(name of a measure, what methods are compared with)]."""
     if not settings:
         return []
-    shown = reading.measures(next(iter(settings.values())))
+    first = next(iter(settings.values()))
     left_out = ("cross_entropy", "best_accuracy")
-    return [one.name for one in shown if one.name not in left_out]
+    shown = [one for one in reading.measures(first) if one.name not in left_out]
+    found = [(one.name, BASELINE) for one in shown]
+    if any(reading.controlled(here, shown[0]) for here in settings.values()):
+        found += [(one.name, CONTROLS) for one in shown]
+    return found
+
+
+def _file(part, key, against):
+    kind = "" if against == BASELINE else "_controlled"
+    return f"results_{part}_{key}{kind}.png"
