@@ -32,8 +32,8 @@ it, and the percentage of wrong labels among them.
 GO_ON = """\
 ## How to go on
 
-Each of these goes on where it stopped, with the backend that `KERAS_BACKEND` names (JAX
-where it names none), and then writes the lines of all seeds that are whole:
+Each of these makes the runs that have no line yet, with the backend that
+`KERAS_BACKEND` names (JAX where it names none), and writes their lines seed by seed:
 
 ```bash
 python -m tests.results --part regimes --hours 4 --workers 2
@@ -44,7 +44,7 @@ python -m tests.results --page
 
 `--data` names the folder of the data packs (`cifar10_jpeg`, `text_shakespeare`,
 `speech_fsdd`, each an `.npz` with its loader), `--studies` a folder outside of the
-repository for what unfinished runs leave; `--only` chooses settings by a part of
+repository for what is under way; `--only` chooses settings by a part of
 their names. `--part regimes --repeat 3` draws three lines at random, makes their runs
 anew and compares them to the bit.
 """

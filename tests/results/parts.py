@@ -1,14 +1,13 @@
 """The parts of the map: which methods meet which data, how often.
 
-What it takes on one core of a server, JAX, one thread a run, in an environment without
-TensorFlow (which Keras imports wherever it is; 2 s a run): a run costs 5 s besides
-its training, a study 5 s more for its look.
+What it takes on one core of a server, JAX, one thread a run, in processes that make one
+run after another (`pool`):
 
-- regimes: 9 settings x 12 seeds x (24 runs + 3 looks) x 7 s = 5.7 h
-- language: 4 settings x 8 seeds x (11 runs x 48 s + 5 s) = 4.7 h
-- speech: 12 seeds x (15 runs x 10 s + 5 s) = 0.5 h
+- regimes: 12 seeds x 26 runs x (6 settings x 3 s + 5 settings x 6 s) = 4.2 h
+- language: 4 settings x 8 seeds x 11 runs x 45 s = 4.4 h
+- speech: 12 seeds x 15 runs x (6 s + 28 s) = 1.7 h
 
-In all about eleven hours of a core, less than six of two.
+In all about ten hours of a core, five of two.
 
 Knows models and data by their functions.
 """
