@@ -11,6 +11,7 @@ def test_dry_run(tmp_path):
     out = tmp_path / "out.json"
     program = (
         "import sys; sys.argv = ['gpu', '--dry-run', '--out', sys.argv[1]]\n"
+        "sys.modules.update(cloudpickle=None, matplotlib=None)  # no extra is there\n"
         "from tests.gpu.__main__ import main; sys.exit(main())"
     )
     program = program.replace("sys.argv[1]", repr(str(out)))

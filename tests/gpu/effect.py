@@ -13,7 +13,6 @@ import numpy as np
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd.studies import methods
 from tests.results import packs
 
 SPARSITY = 0.5
@@ -81,11 +80,17 @@ def _normed(x, channels, strides, activation="relu"):
 
 
 def plans(epochs, every):
-    """Returns {method: its phases}."""
+    """Returns {method: its phases}.
+
+    Without `keras_dsd.studies`, which has them too but needs more packages.
+    """
     dense_sparse_dense = dsd.phases.dsd(epochs, sparsity=SPARSITY)
     return {
         "conventional": [dsd.phases.Dense(epochs)],
-        "lowered": methods.as_dense(dense_sparse_dense),
+        "lowered": [
+            dsd.phases.Dense(phase.epochs, lr_factor=phase.lr_factor)
+            for phase in dense_sparse_dense
+        ],
         "dsd": dense_sparse_dense,
         "rigl": dsd.phases.dst(epochs, "rigl", SPARSITY, update_every=every),
         "static": dsd.phases.dst(epochs, "static", SPARSITY),
@@ -115,7 +120,7 @@ class Study:
         plan = self.plans[name]
         keras.utils.set_random_seed(seed)
         model = network(train[0].shape[1], *self._size)
-        dsd.make_prunable(model, track_gradients=methods.needs_gradients(plan))
+        dsd.make_prunable(model, track_gradients=name == "rigl")
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         sgd = keras.optimizers.SGD(0.05, momentum=0.9)
         model.compile(sgd, loss, metrics=["accuracy"])
