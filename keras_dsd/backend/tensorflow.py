@@ -144,8 +144,8 @@ def _copies(variable):
 
 def is_near(variable):
     """Returns whether a variable of Keras's lies whole in the host's memory."""
-    (value,) = _copies(variable)[:1]
-    return len(_copies(variable)) == 1 and "CPU:0" in value.device
+    copies = _copies(variable)
+    return len(copies) == 1 and "CPU:0" in copies[0].device
 
 
 def is_traced(x):

@@ -17,7 +17,6 @@ from keras_dsd.studies.study import Study
 from tests.results import lines
 
 
-# Each is named on the command line.
 def play(
     part,
     *,
