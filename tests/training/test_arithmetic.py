@@ -25,6 +25,12 @@ PLANS = {
             2, sparsity=0.5, regrowth=dsd.regrowth.MEST(soft_bound=0.1), update_every=3
         ),
         dsd.phases.Sparse(1, sparsity=0.5, regrowth="snfs", update_every=3),
+        dsd.phases.Sparse(
+            3,
+            sparsity=0.4,
+            regrowth=dsd.regrowth.MEST(growth="gradient", gradient_factor=0.3),
+            update_every=1,
+        ),
     ],
 }
 
