@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_dsd import backend
-from keras_dsd.sparsity import small, topk
+from keras_dsd.sparsity import topk, topk_numpy
 
 _SMALL = 1 << 19  # entries of all weights of a model whose arithmetic NumPy does ...
 _FEW = 64  # ... and so many weights or fewer
@@ -55,7 +55,7 @@ class ByNumPy:
     """Of arrays, in the host's memory; has what `ByBackend` has."""
 
     ops: Any = np
-    ranking: Any = small
+    ranking: Any = topk_numpy
 
     @staticmethod
     def cast(values, dtype):

@@ -33,7 +33,7 @@ def _arguments(given):
     )
     parser.add_argument(
         "--studies",
-        default=str(ROOT.parent / "results"),
+        default=str(ROOT.parent / "studies_under_way"),
         help="folder of the studies under way; default: %(default)s",
     )
     parser.add_argument(

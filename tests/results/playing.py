@@ -103,14 +103,13 @@ def play_seed(part, setting, seed, place, data, names, *, executor=None):
         "mode": part.mode,
     }
     how = {"threads": 1, "executor": executor, "verbose": 0}
+    full, narrow = _shared_and_own(setting, names)
     wanted = {
-        name: (build, {"conventional": "conventional"})
-        for name, build in setting.narrow.items()
-        if name in names
+        name: (setting.narrow[name], {"conventional": "conventional"})
+        for name in narrow
     }
-    full = {name: part.methods[name] for name in names if name not in wanted}
     if full:
-        wanted["full"] = (setting.build, full)
+        wanted["full"] = (setting.build, {name: part.methods[name] for name in full})
     for name, (build, methods) in wanted.items():
         given = {"build": build, "directory": place / name, **shared}
         if executor is not None:
@@ -143,10 +142,8 @@ def lines_of(part, setting, seed, place, data, names):
     if part.metric == "accuracy":
         labels = setting.data(data, seed)[2][1]
     make = functools.partial(lines.of, setting=setting.name, labels=labels)
-    results = {
-        name: studies.Result(place / name) for name in names if name in setting.narrow
-    }
-    full = [name for name in names if name not in setting.narrow]
+    full, narrow = _shared_and_own(setting, names)
+    results = {name: studies.Result(place / name) for name in narrow}
     if full:
         results[""] = studies.Result(place / "full", methods=full)
     found = []
@@ -157,3 +154,9 @@ def lines_of(part, setting, seed, place, data, names):
             for run in result.failures
         ]
     return found
+
+
+def _shared_and_own(setting, names):
+    """Returns names of those that share a study, and of narrow models."""
+    narrow = [name for name in names if name in setting.narrow]
+    return [name for name in names if name not in setting.narrow], narrow

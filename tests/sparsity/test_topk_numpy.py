@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dsd.sparsity import patterns, small, topk
+from keras_dsd.sparsity import patterns, topk, topk_numpy
 
 SHAPES = [(7, 5), (64,), (3, 4, 5), (1, 1)]
 KINDS = {
@@ -39,7 +39,7 @@ def test_decide(kind, shared):
         zeros[0] = int(share * sum(sizes)) if shared else zeros[0]
         tensors = list(map(keras.ops.convert_to_tensor, arrays))
         wanted, finite = topk.choose(tensors, free, zeros, is_shared)
-        found = small.decide(arrays, free, zeros, is_shared)
+        found = topk_numpy.decide(arrays, free, zeros, is_shared)
         same([found.finite], [finite])
         if found.finite.all():
             same(found.masks, wanted)
@@ -63,7 +63,7 @@ def test_best(kind, added, signed):
             ]
             return by.best(ranks, given, picks, added=added)
 
-        found, finite = chosen(small, scores, among, masks)
+        found, finite = chosen(topk_numpy, scores, among, masks)
         tensors = (
             [keras.ops.convert_to_tensor(array) for array in some]
             for some in (scores, among, masks)
