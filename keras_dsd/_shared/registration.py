@@ -16,7 +16,7 @@ import wrapt
 
 # {file: what it registers}; a test holds it against what the files really register.
 REGISTERED = {
-    "keras_dsd.analysis.snapshot_callback": ("Snapshots",),
+    "keras_dsd.analysis.recording.snapshot_callback": ("Snapshots",),
     "keras_dsd.layers.prunable": ("Prunable",),
     "keras_dsd.optimizers.learning_rates": ("PhaseLearningRate",),
     "keras_dsd.regrowth.methods": ("GraNet", "MEST", "RigL", "SET", "SNFS", "Static"),

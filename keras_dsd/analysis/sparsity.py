@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_dsd._shared import keras_private
-from keras_dsd.analysis import tables
+from keras_dsd.analysis._shared import tables
 from keras_dsd.layers import conversion, eligibility
 from keras_dsd.layers.pruning_state import PruningState
 

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 import keras_dsd as dsd
 from keras_dsd import analysis
-from keras_dsd.analysis import pieces, units
+from keras_dsd.analysis._shared import pieces, units
 
 MASKS = {
     "dense/kernel": np.arange(24).reshape(6, 4) % 5 == 0,

@@ -6,7 +6,8 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd import analysis
-from keras_dsd.analysis import octaves, snapshots
+from keras_dsd.analysis import snapshots
+from keras_dsd.analysis.weights import octaves
 from tests import helpers, processes
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import keras_dsd
 from keras_dsd import analysis, phases
-from keras_dsd.analysis import evaluation
-from keras_dsd.analysis.loss_derivatives import LossDerivatives
+from keras_dsd.analysis._shared import evaluation
+from keras_dsd.analysis.on_data.loss_derivatives import LossDerivatives
 from tests import helpers
 from tests.analysis.test_sensitivity import assert_same, compiled, everything
 

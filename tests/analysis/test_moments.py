@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import keras_dsd as dsd
 from keras_dsd import analysis
-from keras_dsd.analysis import moments
+from keras_dsd.analysis.masks import moments
 from tests import helpers
 
 MASKS = {"a": np.eye(3, dtype=bool), "b": np.ones((2, 4), bool)}

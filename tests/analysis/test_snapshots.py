@@ -9,7 +9,9 @@ import pytest
 
 import keras_dsd as dsd
 from keras_dsd import analysis, audit
-from keras_dsd.analysis import pieces, snapshot_files, snapshot_folder, snapshots
+from keras_dsd.analysis import snapshots
+from keras_dsd.analysis._shared import pieces
+from keras_dsd.analysis.recording import snapshot_files, snapshot_folder
 from keras_dsd.layers import conversion
 from tests import helpers
 

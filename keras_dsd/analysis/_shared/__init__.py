@@ -1,0 +1,1 @@
+"""What analyses have in common: tables, weights piece by piece, models checked."""

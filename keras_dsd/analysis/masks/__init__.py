@@ -1,0 +1,1 @@
+"""Which connections are there: at a moment, through time and between runs."""

@@ -1,0 +1,1 @@
+"""What a model does on data: its loss, metric and gradient, and units that are dead."""

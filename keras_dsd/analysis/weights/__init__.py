@@ -1,0 +1,1 @@
+"""How weights are distributed, and what became of those that were pruned."""
