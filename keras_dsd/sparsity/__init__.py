@@ -6,7 +6,7 @@ __all__ = [
     "masks",
     "patterns",
     "schedules",
-    "small",
     "topk",
+    "topk_numpy",
     "trials",
 ]
