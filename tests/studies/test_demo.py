@@ -21,7 +21,7 @@ from matplotlib import colors, image
 import keras_dsd
 from keras_dsd import studies
 from keras_dsd.studies import demo, measuring
-from keras_dsd.studies.demo import figure, problem, report, snapshots
+from keras_dsd.studies.demo import figure, phase_ends, problem, report
 from keras_dsd.training import phases
 from tests.studies import fake
 
@@ -47,17 +47,17 @@ def test_the_first_run_leaves_its_weights_phase_by_phase(tmp_path):
     plan = phases.dsd(5, sparsity=0.3)  # ends after epochs 2, 3 and 4
     for first in (True, False):
         model = keras_dsd.make_prunable(problem.network())
-        keep = snapshots.Snapshots(tmp_path, plan)
+        keep = phase_ends.PhaseEnds(tmp_path, plan)
         keep.set_model(model)
         for epoch in range(5):
             value = epoch if first else 9
             model.layers[-1].kernel.assign(np.full((64, 10), value))
             keep.on_epoch_end(epoch)
     for phase, value in (("Dense", 2), ("Sparse", 3), ("Redense", 4)):
-        kernels = snapshots.kernels(tmp_path, phase)
+        kernels = phase_ends.kernels(tmp_path, phase)
         assert len(kernels) == 4
         assert np.all(kernels["digits/logits/kernel"] == value)
-    plain = snapshots.model(tmp_path, "Redense")
+    plain = phase_ends.model(tmp_path, "Redense")
     assert not isinstance(plain.layers[-1], keras_dsd.Prunable)
 
 
@@ -154,7 +154,7 @@ def test_the_whole_demo(tmp_path):
 def _check_the_exported_model(out):
     """It is the very one whose accuracy is told, of seed 0."""
     record = json.loads((out / "study" / "runs" / "dsd" / "0.json").read_text())
-    model = snapshots.model(out / "weights", "Redense")
+    model = phase_ends.model(out / "weights", "Redense")
     found = model.predict(problem.data()[2][0], batch_size=32, verbose=0).argmax(axis=1)
     told = measuring.unpack(record["classes"]["predicted"])
     assert np.mean(found == told) > 0.999

@@ -1,7 +1,7 @@
 """`keras-dsd demo`: the whole job once, on real data: train, compare, plot, export.
 
 A study of two methods, and what it shows; needs the extra `keras-dsd[demo]`. Each part
-is a file: `problem`, `snapshots`, `figure`, `report`.
+is a file: `problem`, `phase_ends`, `figure`, `report`.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from keras_dsd._version import __version__
 from keras_dsd.deploy import export
 from keras_dsd.studies import methods
 from keras_dsd.studies.compare import compare
-from keras_dsd.studies.demo import figure, problem, report, snapshots
+from keras_dsd.studies.demo import figure, phase_ends, problem, report
 from keras_dsd.training import phases
 
 NOT_EXPORTED = "Not exported: Keras can't write a SavedModel on the torch backend."
@@ -76,7 +76,7 @@ def run(settings, console=None):
     weights = settings.out.absolute() / "weights"
 
     def keep():
-        return [snapshots.Snapshots(weights, plan)]
+        return [phase_ends.PhaseEnds(weights, plan)]
 
     report.introduce(console, settings, plan)
     result = compare(
@@ -95,11 +95,11 @@ def run(settings, console=None):
         raise RuntimeError(f"A training failed: {result.failures[0]['error']}")
     report.compare(console, result)
     picture = settings.out / "weights.png"
-    kept = {phase: snapshots.kernels(weights, phase) for phase in figure.TITLES}
+    kept = {phase: phase_ends.kernels(weights, phase) for phase in figure.TITLES}
     figure.histograms(kept, picture)
     _say(console, f"Weights of the three phases: {picture}")
     with console.status("Exporting, and loading with plain TensorFlow"):
-        exported = _export(snapshots.model(weights, "Redense"), settings.out)
+        exported = _export(phase_ends.model(weights, "Redense"), settings.out)
     _say(console, exported or NOT_EXPORTED)
     results = _results(settings, plan, result, exported)
     path = settings.out / "results.json"

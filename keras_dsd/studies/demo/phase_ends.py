@@ -12,7 +12,7 @@ from keras_dsd._shared import files
 from keras_dsd.studies.demo import problem
 
 
-class Snapshots(keras.callbacks.Callback):
+class PhaseEnds(keras.callbacks.Callback):
     """Saves the weights at the end of each phase, of the first run that has it.
 
     Args:
