@@ -8,6 +8,6 @@ lines alone, in seconds.
 
 A file is one idea: `parts` says what is run, `digits`, `language` and `speech` make
 models and data, `playing` makes the runs in a `pool`, `lines` keeps them, `reading`
-compares them, `claims`, `page` and `figures` show them. A further part is a file like
-`digits` and an entry in `parts`.
+compares them, `claims` names what is looked for, `claim_tables`, `page` and `figures`
+show what was found. A further part is a file like `digits` and an entry in `parts`.
 """

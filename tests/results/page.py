@@ -5,7 +5,7 @@ No number stands here that is not computed from lines. Knows readings and figure
 
 import statistics
 
-from tests.results import claims, figures, lines, parts, reading
+from tests.results import claim_tables, figures, lines, parts, reading
 
 HEAD = """\
 # Where does it help? Results on small real data
@@ -15,9 +15,9 @@ for each run; no number on this page has another source. Words are those of
 [verdicts](studies.md#verdicts): "better" and "worse" need both tests below 5 %, after
 Holm over all methods of a table; otherwise "not shown", which is **not** "the same". A
 difference is that of pairs: for a seed all methods have the same data, start and
-batches (but `narrow`, which can only have the same data). Each seed draws its own
-training, validation and test items, wrong labels and start. All numbers are of test
-data: after the last epoch or, where a heading says so, after the epoch that was best on
+batches (but `narrow`, which can only have the same data). Intervals are Student's, 95 %,
+of deviations that count as one test item at least. Each seed draws its own training,
+validation and test items, wrong labels and start. All numbers are of test data: after the last epoch or, where a heading says so, after the epoch that was best on
 validation data, which is what early stopping would keep. **Where training overfits the
 two tell different stories**: what is better at the end may only have overfitted less.
 
@@ -74,7 +74,7 @@ def text(found):
     Args:
         found: {part: {setting: lines}}.
     """
-    sections = [HEAD, _progress(found), claims.section(found)]
+    sections = [HEAD, _progress(found), claim_tables.section(found)]
     for name, part in parts.all_parts().items():
         sections.append(f"## {part.title} (`{name}`)\n")
         settings = found.get(name, {})

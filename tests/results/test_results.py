@@ -16,7 +16,7 @@ pytest.importorskip("scipy")
 
 from keras_dsd.studies.measuring import pack
 from tests.results import __main__ as command
-from tests.results import claims, lines, packs, page, parts, playing, reading
+from tests.results import claim_tables, lines, packs, page, parts, playing, reading
 
 pytestmark = pytest.mark.one_backend
 
@@ -137,7 +137,7 @@ def test_settings_together_count_seeds_that_all_have():
 
 def test_claims_count_outcomes_and_show_each_number(made_up):
     found = lines.read_all(made_up)
-    text = claims.section(found)
+    text = claim_tables.section(found)
     assert "| in 1 setting: 1 nothing |" in text
     assert "| digits-512-300-20 | dsd-0.3 | lowered | 1 | +25.00 nothing |" in text
 
