@@ -15,11 +15,12 @@ for each run; no number on this page has another source. Words are those of
 [verdicts](studies.md#verdicts): "better" and "worse" need both tests below 5 %, after
 Holm over all methods of a table; otherwise "not shown", which is **not** "the same". A
 difference is that of pairs: for a seed all methods have the same data, start and
-batches (but `narrow`, which can only have the same data). Intervals are Student's, 95 %,
-of deviations that count as one test item at least. Each seed draws its own training,
-validation and test items, wrong labels and start. All numbers are of test data: after the last epoch or, where a heading says so, after the epoch that was best on
-validation data, which is what early stopping would keep. **Where training overfits the
-two tell different stories**: what is better at the end may only have overfitted less.
+batches (but `narrow`, which can only have the same data). Intervals are Student's, of
+95 %, for deviations of one test item at least. Each seed draws its own training,
+validation and test items, wrong labels and start. All numbers are of test data: after
+the last epoch or, where a heading says so, after the epoch that was best on validation
+data, which is what early stopping would keep. **Where training overfits the two tell
+different stories**: what is better at the end may only have overfitted less.
 
 Controls: `lowered` and `restarts` move the rate as `dsd` and `restart` do, and have no
 mask; `averaged` evaluates an average of the weights; `early_stopping` ends when the
