@@ -5,7 +5,6 @@ Knows claims and readings.
 
 from tests.results import claims, reading
 
-ENOUGH = 6  # seeds: with fewer the exact test shows nothing
 OUTCOMES = ("better", "same", "worse", "not shown", "nothing")
 
 
@@ -19,8 +18,9 @@ def section(found):
         "## Claims, and what was found\n",
         "Counted are comparisons of a method with its control, in a setting; Holm goes "
         'over the methods of a claim, within a setting. "Together" takes the mean of a '
-        f"seed's differences over the settings that have {ENOUGH} seeds or more, and "
-        "judges the seeds that all of these have.\n",
+        "seed's differences over the settings in which a method and its control have "
+        f"{reading.ENOUGH} seeds or more, and judges the seeds that all of these "
+        "have.\n",
         "| claim | their setting | here | why it may differ | to know |",
         "|---|---|---|---|---|",
     ]
@@ -58,14 +58,9 @@ def _details(number, claim, here, settings):
         "| setting | method | against | seeds | difference, verdict |",
         "|---|---|---|---|---|",
     ]
-    many = {
-        setting: settings[setting]
-        for setting, *_ in here
-        if reading.seeds(settings[setting]) >= ENOUGH
-    }
-    if len(many) > 1:
-        for method, verdict in reading.together(many, measure, pairs).items():
-            here = [*here, ("**together**", method, pairs[method], verdict)]
+    many = {setting: settings[setting] for setting, *_ in here}
+    for method, verdict in reading.together(many, measure, pairs).items():
+        here = [*here, ("**together**", method, pairs[method], verdict)]
     for setting, method, against, verdict in here:
         shown = reading.cell(verdict, measure)
         rows.append(f"| {setting} | {method} | {against} | {verdict.count} | {shown} |")

@@ -10,6 +10,7 @@ from keras_dsd.studies import verdicts
 from tests.results import lines
 
 BASELINE = "conventional"
+ENOUGH = 6  # seeds: with fewer the exact test shows nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,8 +168,9 @@ def together(settings, measure, pairs):
     """Returns {method: `Verdict`} of several settings at once, by each seed's mean.
 
     Settings share a seed's draws, seeds share nothing: so a seed's differences are
-    averaged over the settings, and seeds are what is counted. Holm goes over the
-    methods.
+    averaged over the settings, and seeds are what is counted. Taken are settings that
+    have `ENOUGH` pairs; a method with fewer than two of them is left out. Holm goes
+    over the methods.
 
     Args:
         settings: {name: lines}.
@@ -181,13 +183,14 @@ def together(settings, measure, pairs):
         for found in settings.values():
             old, new = (values(found, name, measure) for name in (against, method))
             both = {seed: new[seed] - old[seed] for seed in old.keys() & new.keys()}
-            gaps += [both] if both else []
-        seeds_of_all = set.intersection(*map(set, gaps)) if gaps else set()
+            gaps += [both] if len(both) >= ENOUGH else []
+        if len(gaps) < 2:
+            continue
+        seeds_of_all = set.intersection(*map(set, gaps))
         means[method] = {
             seed: statistics.fmean(one[seed] for one in gaps)
             for seed in sorted(seeds_of_all)
         }
-    means = {method: found for method, found in means.items() if found}
     nought = {seed: 0.0 for found in means.values() for seed in found}
     first = next(iter(settings.values()))
     return verdicts.judge(_metric(first, measure), nought, means)

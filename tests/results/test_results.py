@@ -128,11 +128,14 @@ def test_settings_together_count_seeds_that_all_have():
     second = [one("lowered", seed, 0.25) for seed in range(7)]
     first += [one("dsd-0.3", seed, 0.6 + seed / 1000) for seed in range(8)]
     second += [one("dsd-0.3", seed, 0.25 + seed / 1000) for seed in range(7)]
-    settings = {"a": first, "b": second, "c": [one("conventional", 0, 0.5)]}
+    few = [one("lowered", 0, 0.5), one("dsd-0.3", 0, 0.1)]
+    settings = {"a": first, "b": second, "c": [one("conventional", 0, 0.5)], "d": few}
     found = reading.together(settings, ACCURACY, {"dsd-0.3": "lowered"})["dsd-0.3"]
     assert (found.count, found.outcome) == (7, "better")
     assert found.difference == pytest.approx(0.05 + 0.003)
     assert reading.cell(found, ACCURACY) == "+5.30 (+5.10 to +5.50) **better**"
+    del settings["b"]  # one setting is none together
+    assert reading.together(settings, ACCURACY, {"dsd-0.3": "lowered"}) == {}
 
 
 def test_claims_count_outcomes_and_show_each_number(made_up):
