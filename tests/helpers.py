@@ -6,6 +6,7 @@ import numpy as np
 from keras_dsd.layers import conversion
 from keras_dsd.optimizers import model_optimizers
 from keras_dsd.optimizers import slots as optimizer_slots
+from keras_dsd.training import arithmetic
 
 
 def data(inputs=12, outputs=4, samples=64, seed=0):
@@ -35,6 +36,11 @@ def values(variables):
 def masks_of(model):
     """Returns the masks of all pruned weights, as NumPy arrays."""
     return values([weight.mask for weight in conversion.pruned_weights(model)])
+
+
+def reckon_as_large_models(monkeypatch):
+    """Has the backend do what NumPy does for models as small as those of tests."""
+    monkeypatch.setattr(arithmetic, "of", lambda weights: arithmetic.ByBackend)
 
 
 def all_optimizers():

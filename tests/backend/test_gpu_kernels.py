@@ -18,7 +18,7 @@ import pytest
 from keras import layers
 
 import keras_dsd as dsd
-from keras_dsd.training import arithmetic
+from tests import helpers
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("kernels of TensorFlow's", allow_module_level=True)
@@ -31,7 +31,7 @@ from tensorflow.python.framework import func_graph, kernels, op_def_registry, op
 @pytest.fixture(autouse=True)
 def as_on_gpu(monkeypatch):
     """What NumPy does for small models in the host's memory, programs do."""
-    monkeypatch.setattr(arithmetic, "of", lambda weights: arithmetic.ByBackend)
+    helpers.reckon_as_large_models(monkeypatch)
 
 
 STRING = tf.string.as_datatype_enum

@@ -9,11 +9,11 @@ are held against NumPy. The other tests take what a small model takes.
 import keras
 import pytest
 
-from keras_dsd.training import arithmetic
+from tests import helpers
 
 
 @pytest.fixture(autouse=True)
 def reckoned_as_large_models(monkeypatch):
     """No model counts as small, but on TensorFlow."""
     if keras.backend.backend() != "tensorflow":
-        monkeypatch.setattr(arithmetic, "_SMALL", 0)
+        helpers.reckon_as_large_models(monkeypatch)

@@ -8,6 +8,7 @@ import keras_dsd as dsd
 from keras_dsd import backend
 from keras_dsd.layers import conversion
 from keras_dsd.training import arithmetic
+from tests import helpers
 
 PLANS = {
     "dsd": [
@@ -54,7 +55,7 @@ def trained(plan):
 @pytest.mark.parametrize("name", PLANS)
 def test_both_come_to_the_same_bits(name, monkeypatch):
     history, values = trained(PLANS[name])
-    monkeypatch.setattr(arithmetic, "of", lambda weights: arithmetic.ByBackend)
+    helpers.reckon_as_large_models(monkeypatch)
     wanted_history, wanted = trained(PLANS[name])
     assert history == wanted_history
     for (name, value), (_, other) in zip(values, wanted, strict=True):
