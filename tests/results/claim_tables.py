@@ -73,14 +73,11 @@ def _compared(claim, found):
     measure = reading.MEASURES[claim.measure]
     for setting, here in found.get(claim.part, {}).items():
         present = reading.methods(here)
-        pairs: dict = {}
-        for method in claim.methods:
-            control = claim.control
-            if control == "narrow":
-                control = method.replace(method.split("-")[0], "narrow")
+        by_control: dict = {}
+        for method, control in claim.pairs.items():
             if method in present and control in present:
-                pairs.setdefault(control, []).append(method)
-        for control, methods in pairs.items():
+                by_control.setdefault(control, []).append(method)
+        for control, methods in by_control.items():
             judged = reading.judged(here, measure, against=control, others=methods)
             result += [(setting, method, control, judged[method]) for method in methods]
     return result

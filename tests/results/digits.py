@@ -4,7 +4,6 @@ Knows Keras and arrays.
 """
 
 import functools
-import math
 
 import keras
 import numpy as np
@@ -69,11 +68,14 @@ def compiled(model, optimizer):
     )
 
 
-def narrower(pack, width, sparsity):
-    """Returns the width whose dense model has the weights that a sparse one keeps."""
-    kept = (1 - sparsity) * (INPUTS[pack] * width + width**2 + width * CLASSES)
-    inputs = INPUTS[pack] + CLASSES
-    return max(1, round((math.sqrt(inputs**2 + 4 * kept) - inputs) / 2))
+def weights(pack, width):
+    """Returns how many weights the perceptron has, biases left out."""
+    return (INPUTS[pack] + width + CLASSES) * width
+
+
+def weights_of_cnn(channels):
+    """Returns how many weights the CNN has, biases left out."""
+    return (9 + 9 * channels + 18 * channels + 2 * CLASSES) * channels
 
 
 @functools.cache

@@ -5,9 +5,9 @@ run after another (`pool`):
 
 - regimes: 12 seeds x 26 runs x (6 settings x 3 s + 5 settings x 6 s) = 4.2 h
 - language: 4 settings x 8 seeds x 11 runs x 45 s = 4.4 h
-- speech: 12 seeds x 15 runs x (6 s + 28 s) = 1.7 h
+- speech: 12 seeds x 18 runs x (6 s + 28 s) = 2.0 h
 
-In all about ten hours of a core, five of two.
+In all between ten and eleven hours of a core, half as many of two.
 
 Knows models and data by their functions.
 """
@@ -76,6 +76,7 @@ class Part:
 
 
 SPARSITIES = (0.3, 0.6, 0.95)
+NARROW = (0.6, 0.95)
 DIGITS_EPOCHS = 21  # of about 30 steps, see `digits.data`
 DIGITS_EVERY = 20  # steps between updates of moving masks: 22 of them or more
 PATIENCE = 4  # epochs of `early_stopping`, where a run has few
@@ -87,6 +88,19 @@ def _moving(epochs, method, sparsity, every, **arguments):
         track_gradients=method == "rigl",
         **arguments,
     )
+
+
+def _narrow(make, weights, width, sparsities):
+    """Returns dense models by name, with as many weights as sparse ones keep."""
+
+    def narrower(sparsity):
+        kept = (1 - sparsity) * weights(width)
+        return min(range(1, width + 1), key=lambda one: abs(weights(one) - kept))
+
+    return {
+        f"narrow-{sparsity}": functools.partial(make, narrower(sparsity))
+        for sparsity in sparsities
+    }
 
 
 def _early_stopping(epochs):
@@ -145,12 +159,9 @@ def _perceptrons():
             name=f"{pack}-{width}-{examples}-{round(100 * wrong)}",
             build=functools.partial(make, width),
             data=functools.partial(digits.data, pack, examples, wrong),
-            narrow={
-                f"narrow-{sparsity}": functools.partial(
-                    make, digits.narrower(pack, width, sparsity)
-                )
-                for sparsity in (0.6, 0.95)
-            },
+            narrow=_narrow(
+                make, functools.partial(digits.weights, pack), width, NARROW
+            ),
             needs=("cifar10_jpeg",) if pack == "cifar" else (),
         )
 
@@ -161,6 +172,7 @@ def _cnns():
             name=f"cnn-32-{examples}-{round(100 * wrong)}",
             build=functools.partial(digits.build_cnn, 32),
             data=functools.partial(digits.data, "digits", examples, wrong),
+            narrow=_narrow(digits.build_cnn, digits.weights_of_cnn, 32, NARROW),
         )
 
 
@@ -199,7 +211,8 @@ def _language():
 
 def _speech():
     methods: dict = {name: name for name in CONTROLS}
-    for sparsity in (0.3, 0.5, 0.7):
+    sparsities = (0.3, 0.5, 0.7)
+    for sparsity in sparsities:
         methods[f"dsd-{sparsity}"] = f"dsd-{sparsity}"
         for family in ("static", "rigl"):
             methods[f"{family}-{sparsity}"] = _moving(
@@ -216,14 +229,16 @@ def _speech():
         settings=(
             Setting(
                 name="cnn-400",
-                build=speech.build,
+                build=functools.partial(speech.build, 64),
                 data=speech.data,
+                narrow=_narrow(speech.build, speech.weights, 64, sparsities),
                 needs=("speech_fsdd",),
             ),
             Setting(
                 name="gru-400",
-                build=speech.build_gru,
+                build=functools.partial(speech.build_gru, 48),
                 data=speech.data,
+                narrow=_narrow(speech.build_gru, speech.weights_of_gru, 48, sparsities),
                 needs=("speech_fsdd",),
             ),
         ),

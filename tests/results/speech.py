@@ -16,17 +16,17 @@ SPEAKERS = 6
 NOISE = 0.1  # white, its deviation relative to the recording's: 20 dB
 
 
-def build():
-    """Returns a compiled CNN of two convolutions of 64 channels over time."""
+def build(channels):
+    """Returns a compiled CNN of three convolutions over time."""
     conv = keras.layers.Conv1D
     model = keras.Sequential(
         [
             keras.Input((FRAMES, BANDS)),
-            conv(64, 5, activation="relu", padding="same", name="first"),
+            conv(channels, 5, activation="relu", padding="same", name="first"),
             keras.layers.MaxPooling1D(2),
-            conv(64, 5, activation="relu", padding="same", name="second"),
+            conv(channels, 5, activation="relu", padding="same", name="second"),
             keras.layers.MaxPooling1D(2),
-            conv(64, 5, activation="relu", padding="same", name="third"),
+            conv(channels, 5, activation="relu", padding="same", name="third"),
             keras.layers.GlobalAveragePooling1D(),
             keras.layers.Dense(10, name="logits"),
         ]
@@ -35,19 +35,31 @@ def build():
     return model
 
 
-def build_gru():
-    """Returns a compiled model of two bidirectional layers of 48 GRU units."""
+def weights(channels):
+    """Returns how many weights the CNN has, biases left out."""
+    return (5 * BANDS + 10 * channels + 10) * channels
+
+
+def build_gru(units):
+    """Returns a compiled model of two bidirectional layers of GRU units."""
     layers = keras.layers
     model = keras.Sequential(
         [
             keras.Input((FRAMES, BANDS)),
-            layers.Bidirectional(layers.GRU(48, return_sequences=True), name="first"),
-            layers.Bidirectional(layers.GRU(48), name="second"),
+            layers.Bidirectional(
+                layers.GRU(units, return_sequences=True), name="first"
+            ),
+            layers.Bidirectional(layers.GRU(units), name="second"),
             layers.Dense(10, name="logits"),
         ]
     )
     digits.compiled(model, keras.optimizers.Adam(2e-3))
     return model
+
+
+def weights_of_gru(units):
+    """Returns how many weights the model of GRUs has, biases left out."""
+    return (6 * (BANDS + units) + 6 * (2 * units + units) + 20) * units
 
 
 def data(folder, seed):
