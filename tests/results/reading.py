@@ -128,16 +128,24 @@ def controlled(found, measure):
     return result
 
 
-WITHOUT = {  # family: what it has and its neighbor has not, and that neighbor
-    "lowered": ("the drops of the rate", "conventional"),
-    "restarts": ("the restarts of the rate", "conventional"),
-    "averaged": ("the average", "conventional"),
-    "dsd": ("mask and return, at the same rate", "lowered"),
-    "restart": ("mask and new draw, at the same rate", "restarts"),
-    "static": ("fewer weights", "conventional"),
-    "set": ("moving at random", "static"),
-    "rigl": ("moving by gradients", "static"),
-}
+NEIGHBORS = (  # a method, what it has and another lacks, the other; -s: sparsity
+    ("lowered", "the drops of the rate", "conventional"),
+    ("restarts", "the restarts of the rate", "conventional"),
+    ("averaged", "the average", "conventional"),
+    ("dsd-s", "mask and return, at the same rate", "lowered"),
+    ("dsd-s-kept", "the mask alone, at the same rate", "lowered"),
+    ("dsd-s", "the return", "dsd-s-kept"),
+    ("dsdsd-s", "a second round, in as many epochs", "dsd-s"),
+    ("restart-s", "mask and new draw, at the same rate", "restarts"),
+    ("restart-s-kept", "the mask alone, at the same rate", "restarts"),
+    ("restart-s-zero", "the return, from zero", "restart-s-kept"),
+    ("restart-s", "a new draw instead of zero", "restart-s-zero"),
+    ("static-s", "fewer weights", "conventional"),
+    ("set-s", "moving at random", "static-s"),
+    ("rigl-s", "moving by gradients", "static-s"),
+    ("dsd-s-inner", "first and last layer dense", "dsd-s"),
+    ("rigl-s-inner", "first and last layer dense", "rigl-s"),
+)
 
 
 def ingredients(found, measure):
@@ -148,18 +156,15 @@ def ingredients(found, measure):
     present = methods(found)
     pairs = {}
     for method in present:
-        family, *rest = method.split("-")
-        what, against = WITHOUT.get(family, (None, None))
-        if rest[1:] == ["inner"]:
-            what, against = "first and last layer dense", f"{family}-{rest[0]}"
-        elif against == "static":
-            against = "-".join(["static", *rest])
-        if against in present:
-            old, new = (values(found, name, measure) for name in (against, method))
-            both = sorted(old.keys() & new.keys())
-            pairs[what, method, against] = {
-                seed: new[seed] - old[seed] for seed in both
-            }
+        sparsity = f"-{method.split('-')[1]}" if "-" in method else ""
+        for one, what, neighbor in NEIGHBORS:
+            against = neighbor.replace("-s", sparsity, 1)
+            if one.replace("-s", sparsity, 1) == method and against in present:
+                old, new = (values(found, name, measure) for name in (against, method))
+                pairs[what, method, against] = {
+                    seed: new[seed] - old[seed]
+                    for seed in sorted(old.keys() & new.keys())
+                }
     nought = {line["seed"]: 0.0 for line in found}
     return verdicts.judge(_metric(found, measure), nought, pairs)
 

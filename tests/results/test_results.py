@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import keras_dsd
+from keras_dsd import phases
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
@@ -66,7 +67,7 @@ def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
     assert all(path.stat().st_size > 1000 for path in written)
     text = written[-1].read_text()
     assert "Runs that failed:\nnone.\n" in text
-    assert "| regimes | digits-512-300-20 | 1 | 12 | 3, unfinished | 288 |" in text
+    assert "| regimes | digits-512-300-20 | 1 | 12 | 3, unfinished | 324 |" in text
     assert "| dsd-0.3 | 1 | 75.0 | +25.00 nothing | 0.00 nothing |" in text.replace(
         "+0.00", "0.00"
     )
@@ -114,10 +115,19 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
         ("lowered", "conventional"): "better",
         ("dsd-0.3", "lowered"): "better",
     }
-    inner = [{**one, "method": "dsd-0.3-inner"} for one in found[-8:]]
-    pairs = reading.ingredients(found + inner, ACCURACY)
-    key = ("first and last layer dense", "dsd-0.3-inner", "dsd-0.3")
-    assert pairs[key].difference == 0
+    variants = [
+        {**one, "method": f"dsd-0.3-{how}"}
+        for how in ("inner", "kept")
+        for one in found[-8:]
+    ]
+    pairs = reading.ingredients(found + variants, ACCURACY)
+    assert list(pairs)[1:] == [
+        ("mask and return, at the same rate", "dsd-0.3", "lowered"),
+        ("the return", "dsd-0.3", "dsd-0.3-kept"),
+        ("first and last layer dense", "dsd-0.3-inner", "dsd-0.3"),
+        ("the mask alone, at the same rate", "dsd-0.3-kept", "lowered"),
+    ]
+    assert pairs["the return", "dsd-0.3", "dsd-0.3-kept"].difference == 0
 
 
 def test_settings_together_count_seeds_that_all_have():
@@ -296,6 +306,19 @@ def _no_width_comes_nearer(part, name):
         has = weights(build())
         half_a_width = has / build.args[-1]  # weights grow with a width's square
         assert abs(has - kept) < half_a_width
+
+
+def test_a_kept_mask_stays_and_what_returns_from_zero_is_not_drawn():
+    methods = parts.all_parts()["regimes"].methods
+    kept = methods["restart-0.95-kept"].phases
+    nought = methods["restart-0.95-zero"].phases
+    drawn = phases.restart(parts.DIGITS_EPOCHS, 0.95)
+    assert [phase.is_sparse for phase in kept] == [False] + 5 * [True]
+    for other in (kept, nought):
+        assert [one.lr_factor for one in other] == [one.lr_factor for one in drawn]
+        assert [one.epochs for one in other] == [one.epochs for one in drawn]
+    assert [one.restore for one in drawn].count("random") == 2
+    assert {one.restore for one in nought} == {"zero"}
 
 
 def test_weights_of_test_items_leave_noisy_ones_out():
