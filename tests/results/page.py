@@ -25,9 +25,11 @@ different stories**: what is better at the end may only have overfitted less.
 Controls: `lowered` and `restarts` move the rate as `dsd` and `restart` do, and have no
 mask; `averaged` evaluates an average of the weights; `early_stopping` ends when the
 validation loss stalls; `narrow-s` is a dense model with as many weights as sparsity s
-keeps. `-inner` leaves the first and the last layer dense. A setting of `regimes` is
-called by its data (`cnn`: digits too), the width of its layers, how many examples train
-it, and the percentage of wrong labels among them.
+keeps. `-inner` leaves the first and the last layer dense; `-kept` keeps its first mask
+to the end, at the same rates; with `-zero` what was pruned returns as zero, and is not
+drawn anew. A setting of `regimes` is called by its data (`cnn`: digits too), the width
+of its layers, how many examples train it, and the percentage of wrong labels among
+them.
 """
 
 GO_ON = """\
@@ -83,9 +85,11 @@ def text(found):
             sections.append("No seed of this part is finished.\n")
             continue
         for key, against in _figures(settings):
+            shows = reading.MEASURES[key].heading
             sections.append(
-                f"![{key}](images/{_file(name, key, against)})\n\nDifference to "
-                f"{against}; green better, red worse, grey not shown.\n"
+                f"![{shows}](images/{_file(name, key, against)})\n\n"
+                f"{shows.capitalize()}: difference to {against}; green better, red "
+                "worse, grey not shown.\n"
             )
         for setting in _ordered(part, settings):
             sections.append(_table(setting, settings[setting]))
@@ -218,8 +222,7 @@ def _figures(settings):
     if not settings:
         return []
     first = next(iter(settings.values()))
-    left_out = ("cross_entropy", "best_accuracy")
-    shown = [one for one in reading.measures(first) if one.name not in left_out]
+    shown = [one for one in reading.measures(first) if one.name != "cross_entropy"]
     found = [(one.name, BASELINE) for one in shown]
     if any(reading.controlled(here, shown[0]) for here in settings.values()):
         found += [(one.name, CONTROLS) for one in shown]

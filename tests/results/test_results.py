@@ -60,8 +60,10 @@ def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
     assert [path.name for path in written] == [
         "results_regimes_accuracy.png",
         "results_regimes_noisy.png",
+        "results_regimes_best_accuracy.png",
         "results_regimes_accuracy_controlled.png",
         "results_regimes_noisy_controlled.png",
+        "results_regimes_best_accuracy_controlled.png",
         "results.md",
     ]
     assert all(path.stat().st_size > 1000 for path in written)
