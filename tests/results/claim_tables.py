@@ -3,9 +3,11 @@
 Knows claims and readings.
 """
 
-from tests.results import claims, reading
+import re
 
-OUTCOMES = ("better", "same", "worse", "not shown", "nothing")
+from tests.results import claims, judging, reading
+
+OUTCOMES = ("better", "same", "worse", "not shown", "identical", "too few seeds")
 
 
 def section(found):
@@ -17,10 +19,11 @@ def section(found):
     rows = [
         "## Claims, and what was found\n",
         "Counted are comparisons of a method with its control, in a setting; Holm goes "
-        'over the methods of a claim, within a setting. "Together" takes the mean of a '
-        "seed's differences over the settings in which a method and its control have "
-        f"{reading.ENOUGH} seeds or more, and judges the seeds that all of these "
-        "have.\n",
+        "over the methods of a claim, within a setting, and over nothing else: one in "
+        'twenty settings without an effect may still show one. "Together" takes the '
+        "mean of a seed's differences over the settings in which a method and its "
+        f"control have {judging.ENOUGH} seeds or more, and judges the seeds that all "
+        "of these have: what is better here and worse there it averages.\n",
         "| claim | their setting | here | why it may differ | to know |",
         "|---|---|---|---|---|",
     ]
@@ -52,32 +55,27 @@ def _counted(here):
 
 def _details(number, claim, here, settings):
     measure = reading.MEASURES[claim.measure]
-    pairs = {method: against for _, method, against, _ in here}
     rows = [
         f"### Claim {number}: {measure.heading}\n",
         "| setting | method | against | seeds | difference, verdict |",
         "|---|---|---|---|---|",
     ]
     many = {setting: settings[setting] for setting, *_ in here}
-    for method, verdict in reading.together(many, measure, pairs).items():
-        here = [*here, ("**together**", method, pairs[method], verdict)]
+    for method, verdict in judging.together(many, measure, claim.pairs).items():
+        here = [*here, ("**together**", method, claim.pairs[method], verdict)]
     for setting, method, against, verdict in here:
-        shown = reading.cell(verdict, measure)
+        shown = judging.cell(verdict, measure)
         rows.append(f"| {setting} | {method} | {against} | {verdict.count} | {shown} |")
     return [*rows, ""]
 
 
 def _compared(claim, found):
     """Returns [(setting, method, control, `Verdict`)]."""
-    result = []
     measure = reading.MEASURES[claim.measure]
-    for setting, here in found.get(claim.part, {}).items():
-        present = reading.methods(here)
-        by_control: dict = {}
-        for method, control in claim.pairs.items():
-            if method in present and control in present:
-                by_control.setdefault(control, []).append(method)
-        for control, methods in by_control.items():
-            judged = reading.judged(here, measure, against=control, others=methods)
-            result += [(setting, method, control, judged[method]) for method in methods]
-    return result
+    pairs = list(claim.pairs.items())
+    return [
+        (setting, *pair, verdict)
+        for setting, here in found.get(claim.part, {}).items()
+        if re.search(claim.settings, setting)
+        for pair, verdict in judging.paired(here, measure, pairs).items()
+    ]

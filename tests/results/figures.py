@@ -10,7 +10,8 @@ COLORS = {
     "worse": "#e08a7a",
     "same": "#c9d7e8",
     "not shown": "#eeeeee",
-    "nothing": "#ffffff",
+    "identical": "#ffffff",
+    "too few seeds": "#ffffff",
 }
 
 

@@ -5,31 +5,33 @@ No number stands here that is not computed from lines. Knows readings and figure
 
 import statistics
 
-from tests.results import claim_tables, figures, lines, parts, reading
+from tests.results import claim_tables, figures, judging, lines, parts, reading
 
 HEAD = """\
 # Where does it help? Results on small real data
 
 Made by `python -m tests.results --page` from the lines in `tests/results/lines`, one
-for each run; no number on this page has another source. Words are those of
-[verdicts](studies.md#verdicts): "better" and "worse" need both tests below 5 %, after
-Holm over all methods of a table; otherwise "not shown", which is **not** "the same". A
+for each run; no number on this page has another source, but for how runs were made.
+Words are those of [verdicts](studies.md#verdicts): "better" and "worse" need both tests
+below 5 %, after Holm over all methods of a table or, in a column "against its control",
+over those of one control; otherwise "not shown", which is **not** "the same", or "too
+few seeds", with which nothing could be. So a pair may be shown in one table and not in
+a larger one; the claims' are the smallest, and their pairs are the papers'. A
 difference is that of pairs: for a seed all methods have the same data, start and
 batches (but `narrow`, which can only have the same data). Intervals are Student's, of
-95 %, for deviations of one test item at least. Each seed draws its own training,
-validation and test items, wrong labels and start. All numbers are of test data: after
-the last epoch or, where a heading says so, after the epoch that was best on validation
+95 %, for deviations of one test item at least. All numbers are of test data: after the
+last epoch or, where a heading says so, after the epoch that was best on validation
 data, which is what early stopping would keep. **Where training overfits the two tell
 different stories**: what is better at the end may only have overfitted less.
 
-Controls: `lowered` and `restarts` move the rate as `dsd` and `restart` do, and have no
-mask; `averaged` evaluates an average of the weights; `early_stopping` ends when the
-validation loss stalls; `narrow-s` is a dense model with as many weights as sparsity s
-keeps. `-inner` leaves the first and the last layer dense; `-kept` keeps its first mask
-to the end, at the same rates; with `-zero` what was pruned returns as zero, and is not
-drawn anew. A setting of `regimes` is called by its data (`cnn`: digits too), the width
-of its layers, how many examples train it, and the percentage of wrong labels among
-them.
+`conventional` never moves the rate. Controls: `lowered`, `lowered_twice` and `restarts`
+move it as `dsd`, `dsdsd` and `restart` do, and have no mask; `averaged` evaluates an
+average of the weights; `early_stopping` ends when the validation loss stalls;
+`narrow-s` is a dense model with as many weights as sparsity s keeps. `-inner` leaves
+the first and the last layer dense; `-kept` keeps its first mask to the end, at the same
+rates; with `-zero` what was pruned returns as zero, and is not drawn anew. A setting of
+`regimes` is called by its data (`cnn`: digits too), the width of its layers, how many
+examples train it, and the percentage of wrong labels among them.
 """
 
 GO_ON = """\
@@ -77,7 +79,7 @@ def text(found):
     Args:
         found: {part: {setting: lines}}.
     """
-    sections = [HEAD, _progress(found), claim_tables.section(found)]
+    sections = [HEAD, _trained(), _progress(found), claim_tables.section(found)]
     for name, part in parts.all_parts().items():
         sections.append(f"## {part.title} (`{name}`)\n")
         settings = found.get(name, {})
@@ -99,6 +101,12 @@ def text(found):
 
 def _ordered(part, settings):
     return [one.name for one in part.settings if one.name in settings]
+
+
+def _trained():
+    rows = ["| part | trained how, on what |", "|---|---|"]
+    rows += [f"| {name} | {part.how} |" for name, part in parts.all_parts().items()]
+    return "\n".join(rows) + "\n"
 
 
 def _progress(found):
@@ -137,8 +145,8 @@ def _table(setting, found):
     heads = ["method", "seeds", main.heading]
     heads += [f"{one.heading}: difference, verdict" for one in shown]
     heads += [f"{main.heading}: against its control", "parameters not 0"]
-    by_measure = [reading.judged(found, one) for one in shown]
-    own = reading.controlled(found, main)
+    by_measure = [judging.judged(found, one) for one in shown]
+    own = judging.controlled(found, main)
     lines_of_table = [
         f"### {setting}\n",
         f"| {' | '.join(heads)} |",
@@ -148,10 +156,10 @@ def _table(setting, found):
         numbers = reading.values(found, method, main)
         cells = [method, f"{len(numbers)}", _mean(numbers, main)]
         cells += [
-            reading.cell(verdicts.get(method), one)
+            judging.cell(verdicts.get(method), one)
             for verdicts, one in zip(by_measure, shown, strict=True)
         ]
-        cells += [reading.cell(own.get(method), main), f"{_kept(found, method):,}"]
+        cells += [judging.cell(own.get(method), main), f"{_kept(found, method):,}"]
         lines_of_table.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines_of_table) + "\n"
 
@@ -159,7 +167,7 @@ def _table(setting, found):
 def _ingredients(found):
     """Returns the table of pairs of methods that differ by one ingredient."""
     shown = reading.measures(found)
-    by_measure = [reading.ingredients(found, one) for one in shown]
+    by_measure = [judging.ingredients(found, one) for one in shown]
     rows = [
         "Which ingredient? Pairs that differ by one, with Holm over all of them:\n",
         f"| ingredient | method | against | {' | '.join(m.heading for m in shown)} |",
@@ -167,7 +175,7 @@ def _ingredients(found):
     ]
     for key in by_measure[0]:
         cells = [
-            reading.cell(verdicts[key], measure)
+            judging.cell(verdicts[key], measure)
             for verdicts, measure in zip(by_measure, shown, strict=True)
         ]
         rows.append(f"| {' | '.join([*key, *cells])} |")
@@ -204,7 +212,7 @@ def drawn(found):
         rows = _ordered(part, settings)
         for key, against in _figures(settings):
             measure = reading.MEASURES[key]
-            judge = reading.judged if against == BASELINE else reading.controlled
+            judge = judging.judged if against == BASELINE else judging.controlled
             verdicts = {
                 (setting, method): verdict
                 for setting in rows
@@ -224,7 +232,7 @@ def _figures(settings):
     first = next(iter(settings.values()))
     shown = [one for one in reading.measures(first) if one.name != "cross_entropy"]
     found = [(one.name, BASELINE) for one in shown]
-    if any(reading.controlled(here, shown[0]) for here in settings.values()):
+    if any(judging.controlled(here, shown[0]) for here in settings.values()):
         found += [(one.name, CONTROLS) for one in shown]
     return found
 

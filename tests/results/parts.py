@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from keras_dsd import phases, studies
 from keras_dsd.studies.methods import as_dense
-from tests.results import digits, language, packs, speech
+from tests.results import digits, language, packs, plans, speech
 
 CONTROLS = ("conventional", "lowered", "restarts", "averaged", "early_stopping")
 CORE = ("conventional", "lowered", "averaged")
@@ -53,6 +53,7 @@ class Part:
     Args:
         name: of the part.
         title: a sentence for the page.
+        how: how its models are trained, on what, for the page.
         settings: tuple of `Setting`, the most telling first.
         methods: dict of names and `studies.Method`s, or names of built-in ones.
         core: names of methods that are played first, for all seeds, so that there is
@@ -66,6 +67,7 @@ class Part:
 
     name: str
     title: str
+    how: str
     settings: tuple
     methods: dict
     core: tuple
@@ -80,15 +82,6 @@ SPARSITIES = (0.3, 0.6, 0.95)
 NARROW = (0.6, 0.95)
 DIGITS_EPOCHS = 21  # of about 30 steps, see `digits.data`
 DIGITS_EVERY = 20  # steps between updates of moving masks: 22 of them or more
-PATIENCE = 4  # epochs of `early_stopping`, where a run has few
-
-
-def _moving(epochs, method, sparsity, every, **arguments):
-    return studies.Method(
-        phases=phases.dst(epochs, method, sparsity, update_every=every),
-        track_gradients=method == "rigl",
-        **arguments,
-    )
 
 
 def _narrow(make, weights, width, sparsities):
@@ -104,59 +97,42 @@ def _narrow(make, weights, width, sparsities):
     }
 
 
-def _kept(plan):
-    """Returns phases of the same rates whose first mask stays to the end."""
-    first = next(at for at, phase in enumerate(plan) if phase.is_sparse)
-    sparsity = plan[first].sparsity
-    return plan[: first + 1] + [
-        phases.Sparse(phase.epochs, sparsity=sparsity, lr_factor=phase.lr_factor)
-        for phase in plan[first + 1 :]
-    ]
-
-
-def _from_zero(plan):
-    """Returns the phases with what comes back coming back as zero, not drawn anew."""
-    return [
-        phases.Redense(phase.epochs, lr_factor=phase.lr_factor)
-        if isinstance(phase, phases.Redense)
-        else phase
-        for phase in plan
-    ]
-
-
-def _early_stopping(epochs):
-    plateau = phases.Plateau(patience=PATIENCE)
-    return studies.Method(phases=[phases.Dense(epochs, until=plateau)])
-
-
 def _regimes():
     inner = {"exclude": "first|logits"}  # the first and the last layer stay dense
     methods: dict = {name: name for name in CONTROLS}
-    methods["early_stopping"] = _early_stopping(DIGITS_EPOCHS)
+    methods["early_stopping"] = plans.early_stopping(DIGITS_EPOCHS)
     for sparsity in SPARSITIES:
         for family in ("dsd", "restart"):
             methods[f"{family}-{sparsity}"] = f"{family}-{sparsity}"
         for family in ("static", "set", "rigl"):
-            methods[f"{family}-{sparsity}"] = _moving(
+            methods[f"{family}-{sparsity}"] = plans.moving(
                 DIGITS_EPOCHS, family, sparsity, DIGITS_EVERY
             )
     methods["dsd-0.6-inner"] = studies.Method(
         phases=phases.dsd(DIGITS_EPOCHS, 0.6), wrap=inner
     )
-    methods["rigl-0.6-inner"] = _moving(
+    methods["rigl-0.6-inner"] = plans.moving(
         DIGITS_EPOCHS, "rigl", 0.6, DIGITS_EVERY, wrap=inner
     )
     # Where a large mask helps: the mask, the return or the new draw?
     methods["dsd-0.95-kept"] = studies.Method(
-        phases=_kept(phases.dsd(DIGITS_EPOCHS, 0.95))
+        phases=plans.kept(phases.dsd(DIGITS_EPOCHS, 0.95))
     )
     restart = phases.restart(DIGITS_EPOCHS, 0.95)
-    methods["restart-0.95-kept"] = studies.Method(phases=_kept(restart))
-    methods["restart-0.95-zero"] = studies.Method(phases=_from_zero(restart))
+    methods["restart-0.95-kept"] = studies.Method(phases=plans.kept(restart))
+    methods["restart-0.95-zero"] = studies.Method(phases=plans.from_zero(restart))
     return Part(
         name="regimes",
         title="Perceptrons with two hidden layers, and a small CNN: width, number of "
         "examples, share of wrong labels, sparsity",
+        how=f"{DIGITS_EPOCHS} epochs of {digits.AN_EPOCH['digits']} items or more (of "
+        f"CIFAR-10 {digits.AN_EPOCH['cifar']}), so that few examples are seen several "
+        "times in one; SGD 0.05, momentum 0.9, batches of 32. CIFAR-10 is shrunk to 8 "
+        "x 8 pixels, as digits are. Each seed draws its training items and their wrong "
+        f"labels, {digits.HELD_OUT} validation items and {digits.TESTED['digits']} "
+        f"({digits.TESTED['cifar']}) test items; 1000 examples of digits leave none "
+        f"over. Noise is normal, its deviation {digits.NOISE['digits']} "
+        f"({digits.NOISE['cifar']}) of the pixels' range",
         settings=(*_perceptrons(), *_cnns()),
         methods=methods,
         core=(*CORE, "dsd-0.3", "dsd-0.6", "static-0.3", "rigl-0.3"),
@@ -206,20 +182,24 @@ def _cnns():
 
 def _language():
     methods: dict = {name: name for name in CONTROLS}
-    methods["early_stopping"] = _early_stopping(language.EPOCHS)
+    methods["early_stopping"] = plans.early_stopping(language.EPOCHS)
     for name in ("dsd-0.3", "dsd-0.5", "dsd-0.8", "dsdsd-0.5", "acdc-0.8"):
         methods[name] = name
     methods["restart-0.5"] = "restart-0.5"
     # The control of `dsdsd`: the same two drops of the rate.
-    methods["lowered-twice"] = studies.Method(
+    methods["lowered_twice"] = studies.Method(
         phases=as_dense(phases.dsd(language.EPOCHS, cycles=2))
     )
     methods["dsd-0.8-kept"] = studies.Method(
-        phases=_kept(phases.dsd(language.EPOCHS, 0.8))
+        phases=plans.kept(phases.dsd(language.EPOCHS, 0.8))
     )
     return Part(
         name="language",
-        title="An LSTM of 96 units that predicts the next character of Shakespeare",
+        title=f"An LSTM of {language.UNITS} units that predicts the next character of "
+        "Shakespeare",
+        how=f"{language.EPOCHS} epochs of {language.STEPS} batches of 32 sequences of "
+        f"{language.LENGTH} characters; Adam 0.003. Each seed draws which stretch of "
+        "the text trains; validation and test text are the same for all",
         settings=tuple(
             Setting(
                 name=f"lstm-{characters // 1000}k-dropout{round(100 * dropout)}",
@@ -250,7 +230,7 @@ def _speech():
     for sparsity in sparsities:
         methods[f"dsd-{sparsity}"] = f"dsd-{sparsity}"
         for family in ("static", "rigl"):
-            methods[f"{family}-{sparsity}"] = _moving(
+            methods[f"{family}-{sparsity}"] = plans.moving(
                 speech.EPOCHS, family, sparsity, 50
             )
     methods["dsd-0.5-inner"] = studies.Method(
@@ -261,6 +241,11 @@ def _speech():
         title="A 1-D CNN of 64 channels, and a bidirectional GRU of two layers of 48 "
         "units, on spoken digits: 400 of five speakers train, "
         "the sixth, unheard, tests; each seed holds out the next speaker",
+        how=f"{speech.EPOCHS} epochs of {speech.TRAINED} recordings, batches of 32; "
+        "the CNN by SGD 0.05, momentum 0.9, the GRU by Adam 0.002. Each seed draws "
+        f"training recordings and {speech.HELD_OUT} to validate, and tests on all of "
+        f"one speaker's: there are {speech.SPEAKERS}, so seeds share them. Noise is "
+        f"white, its deviation {speech.NOISE} of a recording's",
         settings=(
             Setting(
                 name="cnn-400",

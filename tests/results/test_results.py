@@ -16,9 +16,19 @@ from keras_dsd import phases
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
 
+from keras_dsd.studies import paired as tests_of_pairs
 from keras_dsd.studies.measuring import pack
 from tests.results import __main__ as command
-from tests.results import claim_tables, lines, packs, page, parts, playing, reading
+from tests.results import (
+    claim_tables,
+    judging,
+    lines,
+    packs,
+    page,
+    parts,
+    playing,
+    reading,
+)
 
 pytestmark = pytest.mark.one_backend
 
@@ -70,8 +80,9 @@ def test_three_lines_make_a_page_and_its_figures(made_up, tmp_path):
     text = written[-1].read_text()
     assert "Runs that failed:\nnone.\n" in text
     assert "| regimes | digits-512-300-20 | 1 | 12 | 3, unfinished | 324 |" in text
-    assert "| dsd-0.3 | 1 | 75.0 | +25.00 nothing | 0.00 nothing |" in text.replace(
-        "+0.00", "0.00"
+    assert (
+        "| dsd-0.3 | 1 | 75.0 | +25.00 too few seeds | 0.00 identical |"
+        in text.replace("+0.00", "0.00")
     )
     assert "| speech | cnn-400 | 0 | 12 | 0, unfinished | 216 |" in text
 
@@ -91,7 +102,7 @@ def test_the_best_epoch_has_numbers_of_its_own(made_up):
     assert lines.value(one, "best_accuracy") == 0.25
     assert lines.value({**one, "best": None}, "best_accuracy") is None
     text = page.text(lines.read_all(made_up))
-    assert "| +12.50 nothing |" in text
+    assert "| +12.50 too few seeds |" in text
 
 
 def test_accuracy_under_noise_is_that_of_the_second_half():
@@ -107,12 +118,19 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
         {**one, "labels": pack(range(2000)), "predicted": pack([0] * 2000)}
         for one in found
     ]
-    assert reading.judged(found, ACCURACY)["dsd-0.3"].outcome == "better"
-    own = reading.controlled(found, ACCURACY)["dsd-0.3"]
+    assert judging.judged(found, ACCURACY)["dsd-0.3"].outcome == "better"
+    own = judging.controlled(found, ACCURACY)["dsd-0.3"]
     assert (own.against, own.count) == ("lowered", 8)
     assert own.difference == pytest.approx(0.0035)
 
-    pairs = reading.ingredients(found, ACCURACY)
+    few = judging.paired(
+        found[:5] + found[8:13], ACCURACY, [("lowered", "conventional")]
+    )
+    assert [told.outcome for told in few.values()] == ["too few seeds"]
+    same = judging.paired(found, ACCURACY, [("lowered", "lowered"), ("set", "lowered")])
+    assert [told.outcome for told in same.values()] == ["identical"]
+
+    pairs = judging.ingredients(found, ACCURACY)
     assert {key[1:]: pairs[key].outcome for key in pairs} == {
         ("lowered", "conventional"): "better",
         ("dsd-0.3", "lowered"): "better",
@@ -122,7 +140,7 @@ def test_a_verdict_is_better_where_all_seeds_are_and_a_control_is_its_own():
         for how in ("inner", "kept")
         for one in found[-8:]
     ]
-    pairs = reading.ingredients(found + variants, ACCURACY)
+    pairs = judging.ingredients(found + variants, ACCURACY)
     assert list(pairs)[1:] == [
         ("mask and return, at the same rate", "dsd-0.3", "lowered"),
         ("the return", "dsd-0.3", "dsd-0.3-kept"),
@@ -143,19 +161,21 @@ def test_settings_together_count_seeds_that_all_have():
     second += [one("dsd-0.3", seed, 0.25 + seed / 1000) for seed in range(7)]
     few = [one("lowered", 0, 0.5), one("dsd-0.3", 0, 0.1)]
     settings = {"a": first, "b": second, "c": [one("conventional", 0, 0.5)], "d": few}
-    found = reading.together(settings, ACCURACY, {"dsd-0.3": "lowered"})["dsd-0.3"]
+    found = judging.together(settings, ACCURACY, {"dsd-0.3": "lowered"})["dsd-0.3"]
     assert (found.count, found.outcome) == (7, "better")
     assert found.difference == pytest.approx(0.05 + 0.003)
-    assert reading.cell(found, ACCURACY) == "+5.30 (+5.10 to +5.50) **better**"
+    assert judging.cell(found, ACCURACY) == "+5.30 (+5.10 to +5.50) **better**"
     del settings["b"]  # one setting is none together
-    assert reading.together(settings, ACCURACY, {"dsd-0.3": "lowered"}) == {}
+    assert judging.together(settings, ACCURACY, {"dsd-0.3": "lowered"}) == {}
 
 
 def test_claims_count_outcomes_and_show_each_number(made_up):
     found = lines.read_all(made_up)
     text = claim_tables.section(found)
-    assert "| in 1 setting: 1 nothing |" in text
-    assert "| digits-512-300-20 | dsd-0.3 | lowered | 1 | +25.00 nothing |" in text
+    assert "| in 1 setting: 1 too few seeds |" in text
+    assert (
+        "| digits-512-300-20 | dsd-0.3 | lowered | 1 | +25.00 too few seeds |" in text
+    )
 
 
 def test_a_run_that_failed_is_told(made_up):
@@ -250,6 +270,14 @@ def test_only_what_has_no_line_is_made_and_all_is_kept(tmp_path, monkeypatch):
 def test_lines_stay_small():
     files = list(lines.FOLDER.glob("*/*.gz"))
     assert all(path.stat().st_size < 1_000_000 for path in files)
+
+
+@pytest.mark.parametrize("name", list(parts.all_parts()))
+def test_every_part_has_seeds_enough_to_show_something(name):
+    part = parts.all_parts()[name]
+    for setting in part.settings:
+        compared = len(part.methods) + len(setting.narrow) - 1
+        assert part.seeds >= tests_of_pairs.fewest_seeds(compared)
 
 
 @pytest.mark.parametrize("name", list(parts.all_parts()))
