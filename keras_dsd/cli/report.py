@@ -1,5 +1,6 @@
 """`keras-dsd report`: a page of whatever a run, a study or an export left behind."""
 
+import argparse
 import json
 import pathlib
 import sys
@@ -18,6 +19,10 @@ def add(subparsers):
         help="a page of a study, a run's log, a robustness report or an export",
         description="Writes one page to decide by, in HTML, and its numbers as JSON "
         "beside it; of a study, finished or not, it also prints tables and verdicts.",
+        epilog="examples:\n"
+        "  keras-dsd report examples/digits_study/result --plot study.png\n"
+        "  keras-dsd report keras_dsd_train/audit.jsonl --language ja --open",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "path",

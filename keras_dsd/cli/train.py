@@ -130,7 +130,7 @@ def _add_results(parser):
 
 def _run(parser, args):
     settings = _settings(parser, args)
-    extras.require("studies", "cloudpickle", needed_by="this command")
+    extras.require("studies")
     if settings["backend"]:
         os.environ["KERAS_BACKEND"] = settings["backend"]
     quiet.import_keras()
