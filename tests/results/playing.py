@@ -1,9 +1,8 @@
 """Playing a part: its runs, seed by seed, until the time is over.
 
-Each (setting, seed) is a study of its own, for each seed draws its own data: so what
-differs from seed to seed is all that could, and pairs are independent. What has a line
-is not made again; the studies only hold what is under way. Knows parts, studies and
-lines.
+Each (setting, seed) is a study of its own, for each seed draws its own data, as far as
+there are enough. What has a line is not made again; the studies only hold what is under
+way. Knows parts, studies and lines.
 """
 
 import dataclasses
