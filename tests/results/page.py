@@ -91,7 +91,7 @@ def text(found):
             sections.append(
                 f"![{shows}](images/{_file(name, key, against)})\n\n"
                 f"{shows.capitalize()}: difference to {against}; green better, red "
-                "worse, grey not shown.\n"
+                "worse, grey not shown, white identical or with too few seeds.\n"
             )
         for setting in _ordered(part, settings):
             sections.append(_table(setting, settings[setting]))
