@@ -261,6 +261,15 @@ CLAIMS = (
         TREEBANK,
     ),
     Claim(
+        "The same for text, where each run keeps its best epoch",
+        BEST,
+        "language",
+        _each("restart-0.5", against="restarts"),
+        "best_bits",
+        "the same",
+        "as above",
+    ),
+    Claim(
         "An average of the weights generalizes better, with wrong labels above all "
         "(Morales-Brotons et al. 2024)",
         "ResNets on CIFAR; a control here",
