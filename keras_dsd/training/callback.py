@@ -35,10 +35,9 @@ class DSDCallback(keras.callbacks.Callback):
 
     Every epoch's logs get `sparsity` (fraction of the prunable weights that are zero,
     held there by masks: 0 in a dense phase) and `dsd_phase` (index of the phase, from
-    0), both floats. If a phase has
-    `regrowth`, also `churn` (fraction of the living connections that did not live when
-    the epoch before ended) and `explored` (fraction of all that have lived at any time
-    of the phase).
+    0), both floats. If a phase has `regrowth`, also `churn` (fraction of the living
+    connections that did not live when the epoch before ended) and `explored` (fraction
+    of all that have lived at any time of the phase).
 
     Args:
         phases: list of phases (see `keras_dsd.phases`).

@@ -1,6 +1,6 @@
 """The claims' section of the page: each claim beside what the lines say of it.
 
-Knows claims and readings.
+Knows claims, readings and how they are judged.
 """
 
 import re

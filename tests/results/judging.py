@@ -39,19 +39,17 @@ def paired(found, measure, pairs):
         pairs: list of (method, what it is compared with).
     """
     present = reading.methods(found)
-    return _judged(
-        _metric(found, measure),
-        {
-            pair: _gaps(found, pair, measure)
-            for pair in pairs
-            if set(pair) <= set(present)
-        },
-    )
+    numbers = {name: reading.values(found, name, measure) for name in present}
+    gaps = {
+        (method, against): _gaps(numbers[method], numbers[against])
+        for method, against in pairs
+        if method in numbers and against in numbers
+    }
+    return _judged(_metric(found, measure), gaps)
 
 
-def _gaps(found, pair, measure):
-    """Returns {seed: difference}, of seeds that both methods have."""
-    new, old = (reading.values(found, name, measure) for name in pair)
+def _gaps(new, old):
+    """Returns {seed: difference}, of seeds that both have."""
     return {seed: new[seed] - old[seed] for seed in sorted(old.keys() & new.keys())}
 
 
@@ -157,7 +155,10 @@ def together(settings, measure, pairs):
     """
     means = {}
     for pair in pairs.items():
-        gaps = [_gaps(found, pair, measure) for found in settings.values()]
+        gaps = [
+            _gaps(*(reading.values(found, name, measure) for name in pair))
+            for found in settings.values()
+        ]
         gaps = [one for one in gaps if len(one) >= ENOUGH]
         if len(gaps) < 2:
             continue
